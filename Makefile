@@ -1,0 +1,29 @@
+# Thin: every target is one command, and scripts/ holds the rest.
+
+.PHONY: help quickstart quickstart-down test test-all bench docs
+
+help:
+	@echo "make quickstart       an ML platform on this machine, declared, applied, served and watched"
+	@echo "make quickstart-down  destroys it; nothing is left"
+	@echo "make test             what CI runs; docs/testing.md says what that is"
+	@echo "make test-all         the same with the slow tests and clippy"
+	@echo "make bench            requests per second and CPU per request of a running quickstart"
+	@echo "make docs             the API pages of every crate, under target/doc"
+
+quickstart:
+	@scripts/quickstart up
+
+quickstart-down:
+	@scripts/quickstart down
+
+test:
+	@scripts/test
+
+test-all:
+	@scripts/test all
+
+bench:
+	@scripts/bench
+
+docs:
+	cargo doc --workspace --no-deps
