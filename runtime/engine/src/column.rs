@@ -1,0 +1,93 @@
+//! Reading columns of a record batch as the few shapes the engine computes on.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+
+use crate::{Error, Result};
+
+/// The column called `name`.
+///
+/// # Errors
+/// [`Error::MissingColumn`], naming the columns that are there.
+pub fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    batch.column_by_name(name).ok_or_else(|| {
+        let schema = batch.schema();
+        let present: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        Error::MissingColumn { column: name.to_owned(), present: present.join(", ") }
+    })
+}
+
+/// Whether a column of this type holds numbers (booleans count as 0 and 1).
+pub fn is_numeric(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_numeric(value),
+        other => other.is_numeric() || *other == DataType::Boolean,
+    }
+}
+
+/// The column as numbers, one per row; a null becomes `NaN`.
+///
+/// # Errors
+/// If the column is missing or does not hold numbers or booleans.
+pub fn numeric(batch: &RecordBatch, name: &str) -> Result<Vec<f64>> {
+    let array = column(batch, name)?;
+    if !is_numeric(array.data_type()) {
+        return Err(wrong_type(name, array, "a number or a boolean"));
+    }
+    let array = cast(array, &DataType::Float64)?;
+    let array = array.as_primitive::<Float64Type>();
+    Ok(array.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+}
+
+/// The column as text, one value per row; numbers are written out.
+///
+/// # Errors
+/// If the column is missing or has no plain textual form (lists, structs, ...).
+pub fn text(batch: &RecordBatch, name: &str) -> Result<StringArray> {
+    let array = column(batch, name)?;
+    let usable = match array.data_type() {
+        DataType::Dictionary(_, value) => !value.is_nested(),
+        other => !other.is_nested(),
+    };
+    if !usable {
+        return Err(wrong_type(name, array, "text or a number"));
+    }
+    Ok(cast(array, &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+/// The column as moments: microseconds since 1970-01-01T00:00:00Z.
+///
+/// Accepts timestamps of any unit (a zone is respected, a timestamp without
+/// one is UTC; finer than a microsecond is cut off), dates (midnight UTC) and
+/// RFC 3339 text.
+///
+/// # Errors
+/// If the column is missing, has another type, or holds text that is no time.
+pub fn micros(batch: &RecordBatch, name: &str) -> Result<Vec<Option<i64>>> {
+    let array = column(batch, name)?;
+    let usable = matches!(
+        array.data_type(),
+        DataType::Timestamp(_, _)
+            | DataType::Date32
+            | DataType::Date64
+            | DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+    );
+    if !usable {
+        return Err(wrong_type(name, array, "a timestamp or a date"));
+    }
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let is_text = matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let times = cast(array, &utc)?;
+    if is_text && times.null_count() > array.null_count() {
+        return Err(wrong_type(name, array, "text holding RFC 3339 times"));
+    }
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    Ok(times.iter().collect())
+}
+
+fn wrong_type(name: &str, array: &ArrayRef, expected: &'static str) -> Error {
+    Error::ColumnType { column: name.to_owned(), found: array.data_type().to_string(), expected }
+}

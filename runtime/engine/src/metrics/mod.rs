@@ -1,0 +1,5 @@
+//! How good predictions are, and how evenly they fall on people.
+
+pub mod classification;
+pub mod fairness;
+pub mod regression;
