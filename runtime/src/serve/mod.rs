@@ -1,0 +1,3 @@
+//! `falaj serve`: the process that answers predictions.
+
+pub mod protocol;
