@@ -1,0 +1,203 @@
+//! From the struct to its `Model` and `Field` implementations.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Lit, LitStr, Meta, Result, Type};
+
+use crate::options::Options;
+use crate::suggest::nearest;
+
+/// One attribute to be generated.
+struct Attr<'f> {
+    field: &'f Field,
+    name: String,
+    options: Options,
+}
+
+/// The whole expansion.
+pub fn model(input: &DeriveInput) -> Result<TokenStream> {
+    let fields = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => &fields.named,
+            other => return Err(Error::new_spanned(other, "a model has named fields: each is an attribute")),
+        },
+        _ => return Err(Error::new_spanned(&input.ident, "a model is a struct: each field is an attribute")),
+    };
+    if !input.generics.params.is_empty() {
+        return Err(Error::new_spanned(&input.generics, "a model has no type parameters: its schema is fixed"));
+    }
+    let attrs = fields.iter().map(read).collect::<Result<Vec<_>>>()?;
+    check_dependencies(&attrs)?;
+
+    let model = &input.ident;
+    let description = doc(&input.attrs);
+    let schemas = attrs.iter().map(schema).collect::<Result<Vec<_>>>()?;
+    let reads = attrs.iter().map(|attr| {
+        let (ident, kind, name) = (&attr.field.ident, &attr.field.ty, &attr.name);
+        quote!(#ident: ::tfplugin::model::read_attribute::<#kind>(value, #name)?)
+    });
+    let writes = attrs.iter().map(|attr| {
+        let (ident, name) = (&attr.field.ident, &attr.name);
+        quote!((::std::string::String::from(#name), ::tfplugin::Field::to_value(&self.#ident)))
+    });
+    Ok(quote! {
+        #[automatically_derived]
+        impl ::tfplugin::Model for #model {
+            const DESCRIPTION: &'static str = #description;
+
+            fn attributes() -> ::std::vec::Vec<::tfplugin::schema::Attribute> {
+                ::std::vec![#(#schemas),*]
+            }
+
+            fn from_value(value: &::tfplugin::Value) -> ::std::result::Result<Self, ::tfplugin::FieldError> {
+                ::std::result::Result::Ok(Self { #(#reads),* })
+            }
+
+            fn to_value(&self) -> ::tfplugin::Value {
+                ::tfplugin::Value::Map(::std::collections::BTreeMap::from([#(#writes),*]))
+            }
+        }
+
+        #[automatically_derived]
+        impl ::tfplugin::Field for #model {
+            fn kind() -> ::tfplugin::schema::Kind {
+                ::tfplugin::schema::Kind::Nested(
+                    ::tfplugin::schema::Nesting::Single,
+                    <Self as ::tfplugin::Model>::attributes(),
+                )
+            }
+
+            fn from_value(value: &::tfplugin::Value) -> ::std::result::Result<Self, ::tfplugin::FieldError> {
+                <Self as ::tfplugin::Model>::from_value(value)
+            }
+
+            fn to_value(&self) -> ::tfplugin::Value {
+                <Self as ::tfplugin::Model>::to_value(self)
+            }
+        }
+    })
+}
+
+fn read(field: &Field) -> Result<Attr<'_>> {
+    let options = Options::read(&field.attrs)?;
+    let name = match (&options.name, &field.ident) {
+        (Some(name), _) => name.value(),
+        (None, Some(ident)) => ident.unraw().to_string(),
+        (None, None) => String::new(),
+    };
+    let valid = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !valid {
+        return Err(Error::new_spanned(
+            &field.ident,
+            format!("`{name}` is no attribute name: lower-case letters, digits and underscores make one"),
+        ));
+    }
+    Ok(Attr { field, name, options })
+}
+
+fn check_dependencies(attrs: &[Attr]) -> Result<()> {
+    for attr in attrs {
+        for dependency in &attr.options.depends_on {
+            let name = dependency.value();
+            if name == "*" || attrs.iter().any(|other| other.name == name && name != attr.name) {
+                continue;
+            }
+            let known = attrs.iter().map(|other| other.name.as_str()).filter(|known| *known != attr.name);
+            let message = match nearest(&name, known) {
+                Some(near) => format!("no other attribute is named `{name}`; did you mean `{near}`?"),
+                None => format!("no other attribute is named `{name}`"),
+            };
+            return Err(Error::new(dependency.span(), message));
+        }
+    }
+    Ok(())
+}
+
+fn schema(attr: &Attr) -> Result<TokenStream> {
+    let Options { replace, local, not_null, sensitive, write_only, default, depends_on, validate, same, .. } =
+        &attr.options;
+    let (name, kind) = (&attr.name, &attr.field.ty);
+    let mode = mode(attr)?;
+    let description = doc(&attr.field.attrs);
+    let deprecated = optional(attr.options.deprecated.as_ref());
+    let default = optional(default.as_ref().map(|value| quote!(::tfplugin::Value::from(#value))));
+    let same = match same {
+        Some(path) => quote!(::std::option::Option::Some(#path as fn(&::tfplugin::Value, &::tfplugin::Value) -> bool)),
+        None => quote!(<#kind as ::tfplugin::Field>::same()),
+    };
+    let (replace, local, not_null) = (replace.is_some(), local.is_some(), not_null.is_some());
+    let (sensitive, write_only) = (sensitive.is_some(), write_only.is_some());
+    Ok(quote! {
+        ::tfplugin::schema::Attribute {
+            name: #name,
+            kind: <#kind as ::tfplugin::Field>::kind(),
+            mode: ::tfplugin::schema::Mode::#mode,
+            description: #description,
+            sensitive: #sensitive,
+            write_only: #write_only,
+            deprecated: #deprecated,
+            replace: #replace,
+            local: #local || <#kind as ::tfplugin::Field>::LOCAL,
+            not_null: #not_null,
+            default: #default,
+            depends_on: &[#(#depends_on),*],
+            same: #same,
+            validators: ::std::vec![#(#validate),*],
+        }
+    })
+}
+
+fn optional(value: Option<impl quote::ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::std::option::Option::Some(#value)),
+        None => quote!(::std::option::Option::None),
+    }
+}
+
+fn mode(attr: &Attr) -> Result<proc_macro2::Ident> {
+    let Options { required, optional, computed, default, .. } = &attr.options;
+    let mode = match (required, optional.is_some() || default.is_some(), computed) {
+        (Some(_), _, _) => "Required",
+        (None, true, Some(_)) => "OptionalComputed",
+        (None, true, None) => "Optional",
+        (None, false, Some(_)) => "Computed",
+        (None, false, None) => match outer_type(&attr.field.ty).as_deref() {
+            Some("Attr") => {
+                return Err(Error::new_spanned(
+                    &attr.field.ident,
+                    "say who sets it: #[attr(required)], #[attr(optional)], #[attr(computed)] or #[attr(optional, computed)]",
+                ));
+            }
+            Some("Option") => "Optional",
+            _ => "Required",
+        },
+    };
+    Ok(format_ident!("{mode}"))
+}
+
+fn outer_type(kind: &Type) -> Option<String> {
+    match kind {
+        Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// The doc comment as Markdown: its lines without the space after the slashes.
+fn doc(attributes: &[Attribute]) -> LitStr {
+    let lines: Vec<String> = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"))
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(pair) => Some(&pair.value),
+            _ => None,
+        })
+        .filter_map(|value| match value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        })
+        .map(|line| line.strip_prefix(' ').map(str::to_owned).unwrap_or(line))
+        .collect();
+    LitStr::new(lines.join("\n").trim(), proc_macro2::Span::call_site())
+}

@@ -1,0 +1,148 @@
+//! The grammar of `#[attr(...)]`, and what makes no sense in it.
+
+use syn::{Attribute, Error, Expr, ExprArray, Ident, LitStr, Path, Result, Token};
+use syn::{parse::ParseStream, punctuated::Punctuated, spanned::Spanned};
+
+use crate::suggest::nearest;
+
+/// The options of one field, as documented at the derive.
+#[derive(Default)]
+pub struct Options {
+    pub required: Option<Ident>,
+    pub optional: Option<Ident>,
+    pub computed: Option<Ident>,
+    pub replace: Option<Ident>,
+    pub local: Option<Ident>,
+    pub not_null: Option<Ident>,
+    pub sensitive: Option<Ident>,
+    pub write_only: Option<Ident>,
+    pub default: Option<Expr>,
+    pub depends_on: Vec<LitStr>,
+    pub validate: Vec<Expr>,
+    pub same: Option<Path>,
+    pub name: Option<LitStr>,
+    pub deprecated: Option<LitStr>,
+}
+
+const NAMES: [&str; 14] = [
+    "required",
+    "optional",
+    "computed",
+    "replace",
+    "local",
+    "not_null",
+    "sensitive",
+    "write_only",
+    "default",
+    "depends_on",
+    "validate",
+    "same",
+    "name",
+    "deprecated",
+];
+
+impl Options {
+    /// Reads every `#[attr(...)]` of a field.
+    pub fn read(attributes: &[Attribute]) -> Result<Self> {
+        let mut options = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("attr")) {
+            attribute.parse_args_with(|input: ParseStream| {
+                while !input.is_empty() {
+                    options.read_one(input)?;
+                    if !input.is_empty() {
+                        input.parse::<Token![,]>()?;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    fn read_one(&mut self, input: ParseStream) -> Result<()> {
+        let name: Ident = input.parse()?;
+        let text = name.to_string();
+        let flag = match text.as_str() {
+            "required" => &mut self.required,
+            "optional" => &mut self.optional,
+            "computed" => &mut self.computed,
+            "replace" => &mut self.replace,
+            "local" => &mut self.local,
+            "not_null" => &mut self.not_null,
+            "sensitive" => &mut self.sensitive,
+            "write_only" => &mut self.write_only,
+            _ => return self.read_value(&name, input),
+        };
+        if flag.replace(name.clone()).is_some() {
+            return Err(Error::new(name.span(), format!("`{name}` is given twice")));
+        }
+        Ok(())
+    }
+
+    fn read_value(&mut self, name: &Ident, input: ParseStream) -> Result<()> {
+        let text = name.to_string();
+        if !NAMES.contains(&text.as_str()) {
+            return Err(unknown(name));
+        }
+        input.parse::<Token![=]>()?;
+        match text.as_str() {
+            "default" => self.default = Some(input.parse()?),
+            "same" => self.same = Some(input.parse()?),
+            "name" => self.name = Some(input.parse()?),
+            "deprecated" => self.deprecated = Some(input.parse()?),
+            "depends_on" => {
+                let content;
+                syn::bracketed!(content in input);
+                self.depends_on = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect();
+            }
+            _ => self.validate = input.parse::<ExprArray>()?.elems.into_iter().collect(),
+        }
+        Ok(())
+    }
+
+    /// Refuses combinations that contradict each other.
+    fn check(&self) -> Result<()> {
+        if let (Some(required), Some(_)) = (&self.required, self.optional.as_ref().or(self.computed.as_ref())) {
+            return Err(Error::new(required.span(), "`required` excludes `optional` and `computed`"));
+        }
+        if let (Some(required), Some(_)) = (&self.required, &self.default) {
+            return Err(Error::new(required.span(), "`required` excludes `default`: the user always gives it"));
+        }
+        let only_computed = self.computed.as_ref().filter(|_| self.optional.is_none());
+        if let (Some(computed), Some(_)) = (only_computed, &self.default) {
+            return Err(Error::new(
+                computed.span(),
+                "`default` is for what the user may give; `computed` alone is never given",
+            ));
+        }
+        if let (Some(_), Some(write_only)) = (&self.computed, &self.write_only) {
+            return Err(Error::new(write_only.span(), "`write_only` excludes `computed`: nothing of it is stored"));
+        }
+        if let (Some(default), Some(_)) = (&self.default, &self.write_only) {
+            return Err(Error::new(default.span(), "`default` excludes `write_only`: nothing of it is stored"));
+        }
+        if let (Some(computed), Some(_)) = (only_computed, self.validate.first()) {
+            return Err(Error::new(
+                computed.span(),
+                "`validate` checks what the user gives; `computed` alone is never given",
+            ));
+        }
+        if let (None, Some(depends_on)) = (&self.computed, self.depends_on.first()) {
+            return Err(Error::new(depends_on.span(), "`depends_on` is for `computed` attributes"));
+        }
+        if let (None, Some(not_null)) = (&self.computed, &self.not_null) {
+            return Err(Error::new(not_null.span(), "`not_null` is for `computed` attributes"));
+        }
+        Ok(())
+    }
+}
+
+fn unknown(name: &Ident) -> Error {
+    let text = name.to_string();
+    let message = match nearest(&text, NAMES) {
+        Some(near) => format!("no option is named `{text}`; did you mean `{near}`?"),
+        None => format!("no option is named `{text}`; there are {}", NAMES.join(", ")),
+    };
+    Error::new(name.span(), message)
+}

@@ -1,0 +1,75 @@
+//! Typed resources, data sources and functions behind one face of values, so
+//! that the server can hold them by name.
+
+mod data_source;
+mod function;
+mod resource;
+mod validation;
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+pub use data_source::{AnyDataSource, TypedDataSource};
+pub use function::{AnyFunction, TypedFunction};
+pub use resource::{AnyResource, Applied, Change, Planned, Reading, TypedResource};
+pub(crate) use validation::check;
+
+use crate::{Context, Diagnostic, Diagnostics};
+
+/// What surrounds every operation of a provider.
+pub struct Scope<S> {
+    /// What the configuration made, if there was one.
+    pub shared: Option<Arc<S>>,
+    /// Cancelled on StopProvider.
+    pub cancellation: CancellationToken,
+}
+
+impl<S> Clone for Scope<S> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), cancellation: self.cancellation.clone() }
+    }
+}
+
+impl<S> Scope<S> {
+    /// The context of one operation that may take `timeout`.
+    pub fn context(&self, timeout: Duration) -> Context<S> {
+        Context::new(self.shared.clone(), self.cancellation.clone(), timeout)
+    }
+}
+
+/// Planning and validating look at the configuration; an hour is beyond any
+/// patience.
+pub const PLAN_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// Runs provider code; a panic in it becomes an error of this one object.
+pub async fn guarded<T, E: From<Diagnostic>>(name: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => Err(crashed(name, panic.as_ref()).into()),
+    }
+}
+
+/// The message for a panic in the code of `name`.
+pub fn crashed(name: &str, panic: &(dyn Any + Send)) -> Diagnostic {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    Diagnostic::error(format!("The provider crashed in {name}"))
+        .detail(format!("This is a bug in the provider: {text}. Other objects are not affected."))
+}
+
+/// The diagnostics of a result and of the context it was made in.
+pub fn collect<S>(ctx: &Context<S>, result: Result<(), Diagnostics>) -> Diagnostics {
+    let mut diagnostics = ctx.take_diagnostics();
+    if let Err(errors) = result {
+        diagnostics.append(errors);
+    }
+    diagnostics
+}

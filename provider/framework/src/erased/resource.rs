@@ -1,0 +1,354 @@
+//! A resource behind values: validate, plan, apply, read, import, upgrade.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{PLAN_TIMEOUT, Scope, check, collect, guarded};
+use crate::plan::{self, contract, keep, merge, replace, write_only};
+use crate::resource::{IdentitySchema, Import, Plan};
+use crate::schema::{Attribute, Schema};
+use crate::{AttributePath, Context, Diagnostic, Diagnostics, Failure, Model, Resource, Timeouts, Type, Value};
+
+/// A change to be planned or applied. Absent objects are null.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// As it was.
+    pub prior: Value,
+    /// As it is to be; ignored by plan, which makes it.
+    pub planned: Value,
+    /// As configured.
+    pub config: Value,
+    /// The provider's own bytes beside the state.
+    pub private: Vec<u8>,
+}
+
+/// The result of a plan.
+#[derive(Debug)]
+pub struct Planned {
+    /// The planned object.
+    pub state: Value,
+    /// The changed attributes that need a new object.
+    pub replace: Vec<AttributePath>,
+    /// The provider's own bytes.
+    pub private: Vec<u8>,
+    /// What to tell the user.
+    pub diagnostics: Diagnostics,
+}
+
+/// The result of an apply.
+#[derive(Debug)]
+pub struct Applied {
+    /// The object as it is now; null if there is none.
+    pub state: Value,
+    /// Its identity, where the resource has one.
+    pub identity: Option<Value>,
+    /// The provider's own bytes.
+    pub private: Vec<u8>,
+    /// What to tell the user.
+    pub diagnostics: Diagnostics,
+}
+
+/// The result of a read or an import: the same parts.
+pub type Reading = Applied;
+
+/// A resource of any model.
+#[async_trait]
+pub trait AnyResource<S>: Send + Sync {
+    fn schema(&self) -> &Schema;
+    /// The type of the state.
+    fn kind(&self) -> &Type;
+    fn identity_schema(&self) -> Option<&IdentitySchema>;
+    async fn validate(&self, scope: Scope<S>, config: Value) -> Diagnostics;
+    async fn plan(&self, scope: Scope<S>, change: Change) -> Planned;
+    async fn apply(&self, scope: Scope<S>, change: Change) -> Applied;
+    async fn read(&self, scope: Scope<S>, state: Value, private: Vec<u8>) -> Reading;
+    async fn import(&self, scope: Scope<S>, import: Import) -> Reading;
+    /// Reads saved state of schema version `version`.
+    async fn upgrade(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics>;
+}
+
+/// The face of a typed resource.
+pub struct TypedResource<R> {
+    resource: R,
+    schema: Schema,
+    kind: Type,
+    identity: Option<IdentitySchema>,
+}
+
+impl<R: Resource> TypedResource<R> {
+    pub fn new(resource: R) -> Self {
+        let schema = resource.schema();
+        let kind = schema.to_type();
+        let identity = resource.identity_schema();
+        Self { resource, schema, kind, identity }
+    }
+
+    fn attributes(&self) -> &[Attribute] {
+        &self.schema.attributes
+    }
+
+    /// The time an operation may take: as configured, else the default.
+    fn timeout(&self, state: &Value, pick: fn(&Timeouts) -> &crate::Attr<crate::Span>, default: Duration) -> Duration {
+        let declared = self.attributes().iter().any(|attribute| attribute.name == "timeouts" && attribute.local);
+        let timeouts = declared.then(|| <Timeouts as Model>::from_value(state.get("timeouts")).ok()).flatten();
+        timeouts.and_then(|timeouts| pick(&timeouts).known().map(|span| span.duration())).unwrap_or(default)
+    }
+
+    fn models(&self, change: &Change, planned: &Value) -> Result<Plan<R::Model>, Diagnostics> {
+        let prior = if change.prior.is_null() { None } else { Some(read_model(&change.prior)?) };
+        Ok(Plan::new(read_model(&change.config)?, prior, read_model(planned)?))
+    }
+
+    async fn plan_hook(
+        &self,
+        ctx: &Context<R::Shared>,
+        change: &Change,
+        planned: Value,
+    ) -> Result<(Value, Vec<AttributePath>), Diagnostics> {
+        let mut plan: Plan<R::Model> = self.models(change, &planned)?;
+        let before = plan.planned.to_value();
+        guarded(R::NAME, self.resource.plan(ctx, &mut plan)).await?;
+        let after = plan.planned.to_value();
+        Ok((merge::changes(planned, &before, after), plan.replace))
+    }
+
+    async fn plan_destroy(&self, scope: Scope<R::Shared>, change: Change) -> Planned {
+        let ctx = scope.context(PLAN_TIMEOUT);
+        ctx.set_private(change.private);
+        let checked = async {
+            let prior = read_model(&change.prior)?;
+            guarded(R::NAME, self.resource.plan_destroy(&ctx, &prior)).await
+        };
+        let diagnostics = collect(&ctx, checked.await);
+        Planned { state: Value::Null, replace: Vec::new(), private: ctx.private(), diagnostics }
+    }
+
+    async fn delete(&self, scope: Scope<R::Shared>, change: Change) -> Applied {
+        let default = self.resource.default_timeouts().delete;
+        let ctx = scope.context(self.timeout(&change.prior, |timeouts| &timeouts.delete, default));
+        ctx.set_private(change.private);
+        let deleted = async {
+            let prior = read_model(&change.prior)?;
+            guarded(R::NAME, self.resource.delete(&ctx, prior)).await
+        };
+        let diagnostics = collect(&ctx, deleted.await);
+        let kept = diagnostics.has_errors();
+        let state = if kept { change.prior } else { Value::Null };
+        let identity = self.identity(&state);
+        Applied { state, identity, private: if kept { ctx.private() } else { Vec::new() }, diagnostics }
+    }
+
+    fn identity(&self, state: &Value) -> Option<Value> {
+        self.identity.as_ref()?;
+        let model: R::Model = read_model(state).ok()?;
+        self.resource.identity(&model)
+    }
+
+    /// Makes what the resource's code returned into state: numbers and
+    /// spellings as they were before, write-only attributes null.
+    fn settle(&self, earlier: &Value, state: &R::Model) -> Value {
+        let state = keep::object(self.attributes(), earlier, state.to_value());
+        write_only::remove(self.attributes(), state)
+    }
+
+    fn after_change(
+        &self,
+        ctx: &Context<R::Shared>,
+        change: &Change,
+        result: Result<R::Model, Failure<R::Model>>,
+    ) -> (Value, Diagnostics) {
+        let mut diagnostics = ctx.take_diagnostics();
+        let state = match result {
+            Ok(model) => {
+                let state = self.settle(&change.planned, &model);
+                if !state.is_wholly_known() && ctx.is_cancelled() {
+                    if diagnostics.is_empty() {
+                        diagnostics.push(interrupted(R::NAME));
+                    }
+                    state.nulls_for_unknowns()
+                } else {
+                    if contracts_are_checked() && !diagnostics.has_errors() {
+                        diagnostics.append(contract::applied(self.attributes(), &change.planned, &state));
+                    }
+                    state
+                }
+            }
+            Err(failure) => {
+                diagnostics.append(failure.diagnostics);
+                match failure.state {
+                    Some(model) => self.settle(&change.planned, &model).nulls_for_unknowns(),
+                    None => change.prior.clone(),
+                }
+            }
+        };
+        (state, diagnostics)
+    }
+
+    /// Whether everything that changed is local and settled, so that nothing
+    /// has to be called.
+    fn only_local_changes(&self, change: &Change) -> bool {
+        change.planned.is_wholly_known()
+            && self.attributes().iter().all(|attribute| {
+                let write_only_set = attribute.write_only && !change.config.get(attribute.name).is_null();
+                !write_only_set
+                    && (attribute.local || change.prior.get(attribute.name) == change.planned.get(attribute.name))
+            })
+            && self
+                .attributes()
+                .iter()
+                .any(|attribute| change.prior.get(attribute.name) != change.planned.get(attribute.name))
+    }
+}
+
+fn interrupted(name: &str) -> Diagnostic {
+    Diagnostic::warning(format!("Interrupted while working on {name}"))
+        .detail("What was reached is saved; the next apply goes on from there.")
+}
+
+fn read_model<M: Model>(value: &Value) -> Result<M, Diagnostics> {
+    M::from_value(value).map_err(Diagnostics::from)
+}
+
+/// In debug and test builds, and in release where `TFPLUGIN_CHECK_CONTRACTS`
+/// is set.
+pub fn contracts_are_checked() -> bool {
+    cfg!(debug_assertions) || std::env::var_os("TFPLUGIN_CHECK_CONTRACTS").is_some()
+}
+
+#[async_trait]
+impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn kind(&self) -> &Type {
+        &self.kind
+    }
+
+    fn identity_schema(&self) -> Option<&IdentitySchema> {
+        self.identity.as_ref()
+    }
+
+    async fn validate(&self, scope: Scope<R::Shared>, config: Value) -> Diagnostics {
+        let mut diagnostics = check(self.attributes(), &config);
+        let ctx = scope.context(PLAN_TIMEOUT);
+        let checked = match read_model(&config) {
+            Ok(model) => guarded(R::NAME, self.resource.validate(&ctx, &model)).await,
+            Err(errors) => Err(errors),
+        };
+        diagnostics.append(collect(&ctx, checked));
+        diagnostics
+    }
+
+    async fn plan(&self, scope: Scope<R::Shared>, change: Change) -> Planned {
+        if change.config.is_null() {
+            return self.plan_destroy(scope, change).await;
+        }
+        let ctx = scope.context(PLAN_TIMEOUT);
+        ctx.set_private(change.private.clone());
+        let completed = plan::complete(self.attributes(), &change.config, &change.prior);
+        let (state, asked, result) = match self.plan_hook(&ctx, &change, completed.clone()).await {
+            Ok((state, asked)) => (write_only::remove(self.attributes(), state), asked, Ok(())),
+            Err(errors) => (completed, Vec::new(), Err(errors)),
+        };
+        let mut paths = replace::paths(self.attributes(), &change.prior, &state);
+        if !change.prior.is_null() {
+            paths.extend(asked.into_iter().filter(|path| replace::differs(&change.prior, &state, path)));
+        }
+        let mut diagnostics = collect(&ctx, result);
+        if contracts_are_checked() && !diagnostics.has_errors() {
+            diagnostics.append(contract::planned(self.attributes(), &change.config, &change.prior, &state));
+        }
+        Planned { state, replace: paths, private: ctx.private(), diagnostics }
+    }
+
+    async fn apply(&self, scope: Scope<R::Shared>, change: Change) -> Applied {
+        if change.planned.is_null() {
+            return self.delete(scope, change).await;
+        }
+        let creates = change.prior.is_null();
+        let defaults = self.resource.default_timeouts();
+        let timeout = if creates {
+            self.timeout(&change.planned, |timeouts| &timeouts.create, defaults.create)
+        } else {
+            self.timeout(&change.planned, |timeouts| &timeouts.update, defaults.update)
+        };
+        let ctx = scope.context(timeout);
+        ctx.set_private(change.private.clone());
+        let (state, diagnostics) = if !creates && self.only_local_changes(&change) {
+            (change.planned, Diagnostics::new())
+        } else {
+            let result = match self.models(&change, &change.planned) {
+                Ok(plan) if creates => guarded(R::NAME, self.resource.create(&ctx, plan)).await,
+                Ok(plan) => guarded(R::NAME, self.resource.update(&ctx, plan)).await,
+                Err(errors) => Err(errors.into()),
+            };
+            self.after_change(&ctx, &change, result)
+        };
+        let identity = self.identity(&state);
+        Applied { state, identity, private: ctx.private(), diagnostics }
+    }
+
+    async fn read(&self, scope: Scope<R::Shared>, state: Value, private: Vec<u8>) -> Reading {
+        let default = self.resource.default_timeouts().read;
+        let ctx = scope.context(self.timeout(&state, |timeouts| &timeouts.read, default));
+        ctx.set_private(private);
+        let result = match read_model(&state) {
+            Ok(model) => guarded(R::NAME, self.resource.read(&ctx, model)).await,
+            Err(errors) => Err(errors),
+        };
+        let mut diagnostics = ctx.take_diagnostics();
+        let state = match result {
+            Ok(Some(model)) => self.settle(&state, &model),
+            Ok(None) => Value::Null,
+            Err(errors) => {
+                diagnostics.append(errors);
+                state
+            }
+        };
+        if !state.is_wholly_known() {
+            diagnostics.push(
+                Diagnostic::error(format!("Reading {} left values unknown", R::NAME))
+                    .detail("This is a bug in the provider."),
+            );
+        }
+        let identity = self.identity(&state);
+        Applied { state, identity, private: ctx.private(), diagnostics }
+    }
+
+    async fn import(&self, scope: Scope<R::Shared>, import: Import) -> Reading {
+        let ctx = scope.context(self.resource.default_timeouts().read);
+        let result = guarded(R::NAME, self.resource.import(&ctx, import)).await;
+        let mut diagnostics = ctx.take_diagnostics();
+        let state = match result {
+            Ok(model) => write_only::remove(self.attributes(), model.to_value()).nulls_for_unknowns(),
+            Err(errors) => {
+                diagnostics.append(errors);
+                Value::Null
+            }
+        };
+        let identity = self.identity(&state);
+        Applied { state, identity, private: ctx.private(), diagnostics }
+    }
+
+    async fn upgrade(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
+        let unreadable = |problem: String| {
+            Diagnostics::from(
+                Diagnostic::error(format!("The saved state of this {} cannot be read", R::NAME)).detail(problem),
+            )
+        };
+        if version > R::VERSION {
+            return Err(unreadable(format!(
+                "It was written by a newer release (schema version {version}; this one knows {}). Use that release or a later one.",
+                R::VERSION
+            )));
+        }
+        if version == R::VERSION {
+            return Value::from_json(json, &self.kind).map_err(|error| unreadable(error.to_string()));
+        }
+        let old = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+        let new = guarded(R::NAME, self.resource.upgrade(version, old)).await?;
+        Value::from_json(new.to_string().as_bytes(), &self.kind).map_err(|error| unreadable(error.to_string()))
+    }
+}

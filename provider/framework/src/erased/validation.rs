@@ -1,0 +1,66 @@
+//! The checks that attributes declare, applied to a configuration.
+
+use crate::schema::{Attribute, Kind, Nesting};
+use crate::{AttributePath, Diagnostic, Diagnostics, Value};
+
+/// Applies every attribute's rules to what is known of a configuration.
+pub fn check(attributes: &[Attribute], config: &Value) -> Diagnostics {
+    let mut problems = Diagnostics::new();
+    walk(attributes, config, &AttributePath::new(), &mut problems);
+    problems
+}
+
+fn walk(attributes: &[Attribute], object: &Value, path: &AttributePath, problems: &mut Diagnostics) {
+    if !matches!(object, Value::Map(_)) {
+        return;
+    }
+    for attribute in attributes {
+        let value = object.get(attribute.name);
+        if value.is_null() || value.is_unknown() {
+            continue;
+        }
+        let path = path.attribute(attribute.name);
+        for rule in &attribute.validators {
+            if let Err(problem) = rule.check(value) {
+                problems.push(
+                    Diagnostic::error(format!("Invalid `{}`", attribute.name))
+                        .detail(format!("`{path}` {problem}."))
+                        .at(path.clone()),
+                );
+            }
+        }
+        if let Kind::Nested(nesting, nested) = &attribute.kind {
+            elements(*nesting, nested, value, &path, problems);
+        }
+    }
+}
+
+fn elements(
+    nesting: Nesting,
+    attributes: &[Attribute],
+    value: &Value,
+    path: &AttributePath,
+    problems: &mut Diagnostics,
+) {
+    match (nesting, value) {
+        (Nesting::Single, object) => walk(attributes, object, path, problems),
+        (Nesting::List, Value::List(objects)) => {
+            for (index, object) in objects.iter().enumerate() {
+                walk(attributes, object, &path.index(index), problems);
+            }
+        }
+        (Nesting::Map, Value::Map(objects)) => {
+            for (key, object) in objects {
+                walk(attributes, object, &path.key(key.clone()), problems);
+            }
+        }
+        (Nesting::Set, Value::Set(objects)) => {
+            // Elements of a set have no address; what is wrong inside is
+            // reported at the set.
+            let mut inner = Diagnostics::new();
+            objects.iter().for_each(|object| walk(attributes, object, &AttributePath::new(), &mut inner));
+            problems.extend(inner.into_iter().map(|problem| problem.at(path.clone())));
+        }
+        _ => {}
+    }
+}

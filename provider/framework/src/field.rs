@@ -1,0 +1,374 @@
+//! Rust types that an attribute may have, and the way to and from [`Value`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::path::Step;
+use crate::schema::{Kind, Nesting};
+use crate::{Attr, AttributePath, Diagnostic, Diagnostics, Number, Type, Value};
+
+/// Why a value could not be read into a Rust type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldError {
+    /// The steps to the value, innermost first.
+    steps: Vec<Step>,
+    cause: Cause,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Cause {
+    Unknown,
+    Null,
+    Wrong(String),
+}
+
+impl FieldError {
+    /// The value is not known yet. An [`Attr`] around it becomes unknown.
+    pub fn unknown() -> Self {
+        Self { steps: Vec::new(), cause: Cause::Unknown }
+    }
+
+    /// There is no value.
+    pub fn null() -> Self {
+        Self { steps: Vec::new(), cause: Cause::Null }
+    }
+
+    /// The value is not what the type holds; `expected` is a sentence.
+    pub fn wrong(expected: impl Into<String>) -> Self {
+        Self { steps: Vec::new(), cause: Cause::Wrong(expected.into()) }
+    }
+
+    /// The same, seen from one step further out.
+    #[must_use]
+    pub fn within(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// The message to the user.
+    pub fn diagnostic(self) -> Diagnostic {
+        let path: AttributePath = self.steps.into_iter().rev().collect();
+        match self.cause {
+            Cause::Unknown => Diagnostic::error("Value not known yet").detail(
+                "This must be known before the change can be planned; it depends on something that is not applied yet.",
+            ),
+            Cause::Null => Diagnostic::error("Missing value").detail("A value is required here; null was given."),
+            Cause::Wrong(expected) => Diagnostic::error("Unsuitable value").detail(expected),
+        }
+        .at(path)
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.cause == Cause::Unknown
+    }
+}
+
+impl From<FieldError> for Diagnostics {
+    fn from(error: FieldError) -> Self {
+        error.diagnostic().into()
+    }
+}
+
+/// A type that an attribute may have.
+///
+/// A type other than [`Attr`] and [`Option`] has no place for null or unknown:
+/// reading either is an error, and an unknown makes the nearest [`Attr`]
+/// around it unknown.
+pub trait Field: Sized + Clone + Send + Sync + 'static {
+    /// Whether an attribute of this type is local by nature:
+    /// see [`crate::schema::Attribute::local`].
+    const LOCAL: bool = false;
+
+    /// What the schema says of it.
+    fn kind() -> Kind;
+
+    /// Reads it.
+    fn from_value(value: &Value) -> Result<Self, FieldError>;
+
+    /// Writes it.
+    fn to_value(&self) -> Value;
+
+    /// Whether two spellings mean the same, if that is not plain equality.
+    fn same() -> Option<fn(&Value, &Value) -> bool> {
+        None
+    }
+}
+
+/// What stands in the way of reading `value` as a type without null and unknown.
+fn unsuitable(value: &Value, expected: &str) -> FieldError {
+    match value {
+        Value::Unknown(_) => FieldError::unknown(),
+        Value::Null => FieldError::null(),
+        other => FieldError::wrong(format!("{expected} was expected, {} was given.", other.describe())),
+    }
+}
+
+impl<T: Field> Field for Attr<T> {
+    const LOCAL: bool = T::LOCAL;
+
+    fn kind() -> Kind {
+        T::kind()
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::Null => Ok(Self::Null),
+            Value::Unknown(refinement) => Ok(Self::Unknown(refinement.clone())),
+            known => match T::from_value(known) {
+                Ok(read) => Ok(Self::Known(read)),
+                Err(error) if error.is_unknown() => Ok(Self::unknown()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Known(value) => value.to_value(),
+            Self::Null => Value::Null,
+            Self::Unknown(refinement) => Value::Unknown(refinement.clone()),
+        }
+    }
+
+    fn same() -> Option<fn(&Value, &Value) -> bool> {
+        T::same()
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    const LOCAL: bool = T::LOCAL;
+
+    fn kind() -> Kind {
+        T::kind()
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_value)
+    }
+
+    fn same() -> Option<fn(&Value, &Value) -> bool> {
+        T::same()
+    }
+}
+
+impl Field for String {
+    fn kind() -> Kind {
+        Kind::Plain(Type::String)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::String(text) => Ok(text.clone()),
+            other => Err(unsuitable(other, "A string")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.clone())
+    }
+}
+
+impl Field for bool {
+    fn kind() -> Kind {
+        Kind::Plain(Type::Bool)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::Bool(bool) => Ok(*bool),
+            other => Err(unsuitable(other, "A bool")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Bool(*self)
+    }
+}
+
+impl Field for Number {
+    fn kind() -> Kind {
+        Kind::Plain(Type::Number)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::Number(number) => Ok(number.clone()),
+            other => Err(unsuitable(other, "A number")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.clone())
+    }
+}
+
+impl Field for f64 {
+    fn kind() -> Kind {
+        Kind::Plain(Type::Number)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        Number::from_value(value).map(|number| number.as_f64())
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+macro_rules! integer_field {
+    ($($int:ty),*) => {$(
+        impl Field for $int {
+            fn kind() -> Kind {
+                Kind::Plain(Type::Number)
+            }
+
+            fn from_value(value: &Value) -> Result<Self, FieldError> {
+                let number = Number::from_value(value)?;
+                number.to_string().parse().map_err(|_| {
+                    FieldError::wrong(format!("A whole number from {} to {} was expected, {number} was given.", <$int>::MIN, <$int>::MAX))
+                })
+            }
+
+            fn to_value(&self) -> Value {
+                Value::Number(Number::from(*self))
+            }
+        }
+    )*};
+}
+
+integer_field!(i32, i64, u32, u64);
+
+/// A value of any type, decided at run time.
+impl Field for Value {
+    fn kind() -> Kind {
+        Kind::Plain(Type::Dynamic)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        Ok(value.clone())
+    }
+
+    fn to_value(&self) -> Value {
+        self.clone()
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn kind() -> Kind {
+        T::kind().collected(Nesting::List)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::List(elements) => read_elements(elements),
+            other => Err(unsuitable(other, "A list")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::List(self.iter().map(T::to_value).collect())
+    }
+}
+
+fn read_elements<T: Field>(elements: &[Value]) -> Result<Vec<T>, FieldError> {
+    let read = |(index, element): (usize, &Value)| {
+        let step = || Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
+        T::from_value(element).map_err(|error| error.within(step()))
+    };
+    elements.iter().enumerate().map(read).collect()
+}
+
+impl<T: Field + Ord> Field for BTreeSet<T> {
+    fn kind() -> Kind {
+        T::kind().collected(Nesting::Set)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            // Elements of a set have no address, so an error in one is the set's.
+            Value::Set(elements) => elements.iter().map(T::from_value).collect(),
+            other => Err(unsuitable(other, "A set")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Set(self.iter().map(T::to_value).collect())
+    }
+}
+
+/// A set of values that have no order in Rust, nested models among them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Set<T>(pub Vec<T>);
+
+impl<T: Field> Field for Set<T> {
+    fn kind() -> Kind {
+        T::kind().collected(Nesting::Set)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        match value {
+            Value::Set(elements) => elements.iter().map(T::from_value).collect::<Result<_, _>>().map(Self),
+            other => Err(unsuitable(other, "A set")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Set(self.0.iter().map(T::to_value).collect())
+    }
+}
+
+impl<T: Field> Field for BTreeMap<String, T> {
+    fn kind() -> Kind {
+        T::kind().collected(Nesting::Map)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, FieldError> {
+        let entries = match value {
+            Value::Map(entries) => entries,
+            other => return Err(unsuitable(other, "A map")),
+        };
+        let read = |(key, value): (&String, &Value)| {
+            let value = T::from_value(value).map_err(|error| error.within(Step::Key(key.clone())))?;
+            Ok((key.clone(), value))
+        };
+        entries.iter().map(read).collect()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Map(self.iter().map(|(key, value)| (key.clone(), value.to_value())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_element_makes_the_attribute_unknown_and_not_an_error() {
+        let value = Value::List(vec![Value::from("a"), Value::unknown()]);
+        assert_eq!(Attr::<Vec<String>>::from_value(&value), Ok(Attr::unknown()));
+        let kept = Attr::<Vec<Attr<String>>>::from_value(&value);
+        assert_eq!(kept, Ok(Attr::Known(vec!["a".into(), Attr::unknown()])));
+    }
+
+    #[test]
+    fn an_error_names_the_element() {
+        let value = Value::from_iter([("k", Value::List(vec![Value::from(1), Value::Null]))]);
+        let error = BTreeMap::<String, Vec<i64>>::from_value(&value).map_err(FieldError::diagnostic);
+        assert_eq!(error.map_err(|d| d.path.to_string()), Err(r#"["k"][1]"#.into()));
+    }
+
+    #[test]
+    fn an_integer_out_of_range_says_the_range() {
+        let error = u32::from_value(&Value::from(-1)).map_err(FieldError::diagnostic);
+        assert!(error.is_err_and(|d| d.detail.contains("from 0 to 4294967295")));
+        assert!(i64::from_value(&Value::from(1.5)).is_err());
+    }
+}

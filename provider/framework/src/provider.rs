@@ -1,0 +1,65 @@
+//! The provider itself: its configuration and what it offers.
+
+use std::collections::BTreeMap;
+
+use crate::erased::{AnyDataSource, AnyFunction, AnyResource, TypedDataSource, TypedFunction, TypedResource};
+use crate::{Context, DataSource, Diagnostics, Function, Model, Resource};
+
+/// A provider: one configuration, several kinds of resources, data sources and
+/// functions.
+pub trait Provider: Send + Sync + 'static {
+    /// The attributes of the `provider` block.
+    type Config: Model;
+    /// What a configuration makes, shared by all operations: clients, caches.
+    type Shared: Send + Sync + 'static;
+    /// The name by which configurations call it, for example `falaj`.
+    const NAME: &'static str;
+
+    /// Adds what the provider offers.
+    fn register(&self, registry: &mut Registry<Self::Shared>);
+
+    /// Checks a configuration beyond what its attributes check. Parts of it
+    /// may be unknown.
+    fn validate(&self, _config: &Self::Config) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Makes what the operations share. Parts of the configuration may be
+    /// unknown while planning. `ctx` takes warnings; it has nothing shared yet.
+    fn configure(
+        &self,
+        ctx: &Context<Self::Shared>,
+        config: Self::Config,
+    ) -> impl Future<Output = Result<Self::Shared, Diagnostics>> + Send;
+}
+
+/// What a provider offers, by name.
+pub struct Registry<S> {
+    pub(crate) resources: BTreeMap<&'static str, Box<dyn AnyResource<S>>>,
+    pub(crate) data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<S>>>,
+    pub(crate) functions: BTreeMap<&'static str, Box<dyn AnyFunction>>,
+}
+
+impl<S: Send + Sync + 'static> Registry<S> {
+    pub(crate) fn new() -> Self {
+        Self { resources: BTreeMap::new(), data_sources: BTreeMap::new(), functions: BTreeMap::new() }
+    }
+
+    /// Offers a resource.
+    pub fn resource<R: Resource<Shared = S>>(&mut self, resource: R) -> &mut Self {
+        self.resources.insert(R::NAME, Box::new(TypedResource::new(resource)));
+        self
+    }
+
+    /// Offers a data source.
+    pub fn data_source<D: DataSource<Shared = S>>(&mut self, data_source: D) -> &mut Self {
+        self.data_sources.insert(D::NAME, Box::new(TypedDataSource::new(data_source)));
+        self
+    }
+
+    /// Offers a function.
+    pub fn function<F: Function>(&mut self, function: F) -> &mut Self {
+        self.functions.insert(F::NAME, Box::new(TypedFunction::new(function)));
+        self
+    }
+}

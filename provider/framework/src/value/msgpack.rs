@@ -1,0 +1,414 @@
+//! MessagePack in and out, as the protocol's object wire format defines it.
+
+use rmp::Marker;
+use rmp::decode::{self, RmpRead};
+use rmp::encode;
+
+use super::number::Repr;
+use super::refinement::Bounds;
+use super::{DecodeError, Number, Refinement, Type, Value};
+use crate::AttributePath;
+
+/// How deeply a value may nest; a deeper one is refused.
+const MAX_DEPTH: usize = 64;
+/// An unknown value of which nothing is known.
+const UNKNOWN: i8 = 0;
+/// An unknown value with refinements.
+const REFINED: i8 = 12;
+
+// Keys of the refinement map.
+const NULLNESS: u64 = 1;
+const PREFIX: u64 = 2;
+const MIN: u64 = 3;
+const MAX: u64 = 4;
+const MIN_LENGTH: u64 = 5;
+const MAX_LENGTH: u64 = 6;
+
+impl Value {
+    /// Reads MessagePack as a value of the type. Attributes of an object that
+    /// the type does not have are an error; those that are absent are null.
+    pub fn from_msgpack(bytes: &[u8], kind: &Type) -> Result<Self, DecodeError> {
+        let mut reader = Reader { rest: bytes };
+        let path = AttributePath::new();
+        let value = reader.value(kind, &path, 0)?;
+        if !reader.rest.is_empty() {
+            return Err(DecodeError::new(&path, "bytes follow the value"));
+        }
+        Ok(value)
+    }
+
+    /// The MessagePack form, in the most compact encodings.
+    pub fn to_msgpack(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        write(&mut out, self);
+        out
+    }
+}
+
+struct Reader<'b> {
+    rest: &'b [u8],
+}
+
+type Read<T> = Result<T, DecodeError>;
+
+impl<'b> Reader<'b> {
+    fn value(&mut self, kind: &Type, path: &AttributePath, depth: usize) -> Read<Value> {
+        if depth > MAX_DEPTH {
+            return Err(DecodeError::new(path, format!("nests deeper than {MAX_DEPTH} levels")));
+        }
+        let marker = self.peek(path)?;
+        if marker == Marker::Null {
+            self.skip_marker(path)?;
+            return Ok(Value::Null);
+        }
+        if is_extension(marker) {
+            return self.unknown(path).map(Value::Unknown);
+        }
+        match kind {
+            Type::Bool => decode::read_bool(&mut self.rest).map(Value::Bool).map_err(|_| wrong(path, kind)),
+            Type::Number => self.number(path).map(Value::Number),
+            Type::String => self.string(path).map(|text| Value::String(text.to_owned())),
+            Type::List(element) => self.elements(path, depth, |_| Some(element)).map(Value::List),
+            Type::Set(element) => self.elements(path, depth, |_| Some(element)).map(Value::Set),
+            Type::Tuple(kinds) => {
+                let elements = self.elements(path, depth, |index| kinds.get(index))?;
+                if elements.len() != kinds.len() {
+                    return Err(wrong(path, kind));
+                }
+                Ok(Value::List(elements))
+            }
+            Type::Map(element) => self.map(element, path, depth),
+            Type::Object(attributes) => self.object(attributes, path, depth),
+            Type::Dynamic => self.dynamic(path, depth),
+        }
+    }
+
+    fn map(&mut self, element: &Type, path: &AttributePath, depth: usize) -> Read<Value> {
+        let mut entries = std::collections::BTreeMap::new();
+        for _ in 0..self.map_len(path)? {
+            let key = self.string(path)?.to_owned();
+            let value = self.value(element, &path.key(key.clone()), depth + 1)?;
+            entries.insert(key, value);
+        }
+        Ok(Value::Map(entries))
+    }
+
+    fn object(&mut self, attributes: &[(String, Type)], path: &AttributePath, depth: usize) -> Read<Value> {
+        let mut entries = std::collections::BTreeMap::new();
+        for _ in 0..self.map_len(path)? {
+            let name = self.string(path)?;
+            let Some((name, kind)) = attributes.iter().find(|(known, _)| known == name) else {
+                return Err(DecodeError::new(path, format!("no attribute is named `{name}`")));
+            };
+            let value = self.value(kind, &path.attribute(name.clone()), depth + 1)?;
+            entries.insert(name.clone(), value);
+        }
+        for (name, _) in attributes {
+            if !entries.contains_key(name) {
+                entries.insert(name.clone(), Value::Null);
+            }
+        }
+        Ok(Value::Map(entries))
+    }
+
+    fn dynamic(&mut self, path: &AttributePath, depth: usize) -> Read<Value> {
+        let broken = |what: &str| DecodeError::new(path, format!("a dynamic value {what}"));
+        if self.array_len(path)? != 2 {
+            return Err(broken("has two parts"));
+        }
+        let length = match self.peek(path)? {
+            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => decode::read_bin_len(&mut self.rest),
+            _ => decode::read_str_len(&mut self.rest),
+        };
+        let length = length.map_err(|_| broken("begins with its type"))?;
+        let kind = Type::from_json(self.take(length, path)?).map_err(|error| broken(&error.to_string()))?;
+        let value = self.value(&kind, path, depth + 1)?;
+        Ok(Value::Dynamic(Box::new((kind, value))))
+    }
+
+    fn elements<'t>(
+        &mut self,
+        path: &AttributePath,
+        depth: usize,
+        kind: impl Fn(usize) -> Option<&'t Type>,
+    ) -> Read<Vec<Value>> {
+        let length = self.array_len(path)?;
+        let mut elements = Vec::with_capacity(length.min(self.rest.len()));
+        for index in 0..length {
+            let Some(kind) = kind(index) else {
+                return Err(DecodeError::new(path, "has more elements than its type"));
+            };
+            elements.push(self.value(kind, &path.index(index), depth + 1)?);
+        }
+        Ok(elements)
+    }
+
+    fn number(&mut self, path: &AttributePath) -> Read<Number> {
+        let wrong = || wrong(path, &Type::Number);
+        match self.peek(path)? {
+            Marker::F32 => {
+                let float = decode::read_f32(&mut self.rest).map_err(|_| wrong())?;
+                Number::from_exact(float.into()).ok_or_else(wrong)
+            }
+            Marker::F64 => {
+                let float = decode::read_f64(&mut self.rest).map_err(|_| wrong())?;
+                Number::from_exact(float).ok_or_else(wrong)
+            }
+            Marker::U64 => Ok(decode::read_u64(&mut self.rest).map_err(|_| wrong())?.into()),
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                Number::parse(self.string(path)?).ok_or_else(wrong)
+            }
+            _ => decode::read_int::<i64, _>(&mut self.rest).map(Number::from).map_err(|_| wrong()),
+        }
+    }
+
+    fn unknown(&mut self, path: &AttributePath) -> Read<Refinement> {
+        let meta =
+            decode::read_ext_meta(&mut self.rest).map_err(|_| DecodeError::new(path, "an unknown value is cut off"))?;
+        let payload = self.take(meta.size, path)?;
+        if meta.typeid != REFINED {
+            return Ok(Refinement::none());
+        }
+        Reader { rest: payload }.refinement(path)
+    }
+
+    fn refinement(&mut self, path: &AttributePath) -> Read<Refinement> {
+        let broken = || DecodeError::new(path, "a refinement of an unknown value is malformed");
+        let mut bounds = Bounds::default();
+        for _ in 0..self.map_len(path)? {
+            let key: u64 = decode::read_int(&mut self.rest).map_err(|_| broken())?;
+            match key {
+                NULLNESS => bounds.null = Some(decode::read_bool(&mut self.rest).map_err(|_| broken())?),
+                PREFIX => bounds.prefix = Some(self.string(path)?.to_owned()),
+                MIN => bounds.min = Some(self.bound(path)?),
+                MAX => bounds.max = Some(self.bound(path)?),
+                MIN_LENGTH => bounds.min_length = decode::read_int(&mut self.rest).ok(),
+                MAX_LENGTH => bounds.max_length = decode::read_int(&mut self.rest).ok(),
+                // A refinement of a later protocol: what follows cannot be
+                // skipped without knowing it, and ignoring it is always safe.
+                _ => break,
+            }
+        }
+        Ok(Refinement::none().edit(|known| *known = bounds))
+    }
+
+    fn bound(&mut self, path: &AttributePath) -> Read<(Number, bool)> {
+        let broken = || DecodeError::new(path, "a bound of an unknown number is malformed");
+        if self.array_len(path)? != 2 {
+            return Err(broken());
+        }
+        let number = self.number(path)?;
+        let inclusive = decode::read_bool(&mut self.rest).map_err(|_| broken())?;
+        Ok((number, inclusive))
+    }
+
+    fn string(&mut self, path: &AttributePath) -> Read<&'b str> {
+        let length = decode::read_str_len(&mut self.rest).map_err(|_| wrong(path, &Type::String))?;
+        std::str::from_utf8(self.take(length, path)?).map_err(|_| DecodeError::new(path, "a string is not UTF-8"))
+    }
+
+    fn array_len(&mut self, path: &AttributePath) -> Read<usize> {
+        decode::read_array_len(&mut self.rest)
+            .ok()
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or_else(|| DecodeError::new(path, "a list or set was expected"))
+    }
+
+    fn map_len(&mut self, path: &AttributePath) -> Read<usize> {
+        decode::read_map_len(&mut self.rest)
+            .ok()
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or_else(|| DecodeError::new(path, "a map or object was expected"))
+    }
+
+    fn peek(&self, path: &AttributePath) -> Read<Marker> {
+        self.rest.first().map(|byte| Marker::from_u8(*byte)).ok_or_else(|| cut_off(path))
+    }
+
+    fn skip_marker(&mut self, path: &AttributePath) -> Read<()> {
+        self.rest.read_u8().map(drop).map_err(|_| cut_off(path))
+    }
+
+    fn take(&mut self, length: u32, path: &AttributePath) -> Read<&'b [u8]> {
+        let split = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
+        let (taken, rest) = split.ok_or_else(|| cut_off(path))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+fn is_extension(marker: Marker) -> bool {
+    matches!(
+        marker,
+        Marker::FixExt1
+            | Marker::FixExt2
+            | Marker::FixExt4
+            | Marker::FixExt8
+            | Marker::FixExt16
+            | Marker::Ext8
+            | Marker::Ext16
+            | Marker::Ext32
+    )
+}
+
+fn wrong(path: &AttributePath, kind: &Type) -> DecodeError {
+    DecodeError::new(path, format!("{} was expected", kind.name()))
+}
+
+fn cut_off(path: &AttributePath) -> DecodeError {
+    DecodeError::new(path, "the value is cut off")
+}
+
+/// Lengths beyond `u32` cannot be written in MessagePack; no message that
+/// carries one would fit the protocol's size limit either.
+fn length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Writing to a `Vec` cannot fail, so the results of the encoder are dropped.
+fn write(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => drop(encode::write_nil(out)),
+        Value::Unknown(refinement) => write_unknown(out, refinement),
+        Value::Bool(bool) => drop(encode::write_bool(out, *bool)),
+        Value::Number(number) => write_number(out, number),
+        Value::String(text) => drop(encode::write_str(out, text)),
+        Value::List(elements) | Value::Set(elements) => {
+            drop(encode::write_array_len(out, length(elements.len())));
+            elements.iter().for_each(|element| write(out, element));
+        }
+        Value::Map(entries) => {
+            drop(encode::write_map_len(out, length(entries.len())));
+            for (key, value) in entries {
+                drop(encode::write_str(out, key));
+                write(out, value);
+            }
+        }
+        Value::Dynamic(typed) => {
+            drop(encode::write_array_len(out, 2));
+            drop(encode::write_bin(out, typed.0.to_json().to_string().as_bytes()));
+            write(out, &typed.1);
+        }
+    }
+}
+
+fn write_number(out: &mut Vec<u8>, number: &Number) {
+    match number.repr() {
+        Repr::Int(int) => drop(encode::write_sint(out, *int)),
+        Repr::Float(float) => drop(encode::write_f64(out, *float)),
+        Repr::Decimal(digits) => drop(encode::write_str(out, digits)),
+    }
+}
+
+fn write_unknown(out: &mut Vec<u8>, refinement: &Refinement) {
+    let Some(bounds) = refinement.bounds() else {
+        drop(encode::write_ext_meta(out, 1, UNKNOWN));
+        out.push(0);
+        return;
+    };
+    let payload = refinement_payload(bounds);
+    drop(encode::write_ext_meta(out, length(payload.len()), REFINED));
+    out.extend_from_slice(&payload);
+}
+
+fn refinement_payload(bounds: &Bounds) -> Vec<u8> {
+    let mut entries: Vec<(u64, Value)> = Vec::new();
+    let bound = |bound: &(Number, bool)| Value::List(vec![Value::Number(bound.0.clone()), Value::Bool(bound.1)]);
+    entries.extend(bounds.null.map(|null| (NULLNESS, Value::Bool(null))));
+    entries.extend(bounds.prefix.clone().map(|prefix| (PREFIX, Value::String(prefix))));
+    entries.extend(bounds.min.as_ref().map(|min| (MIN, bound(min))));
+    entries.extend(bounds.max.as_ref().map(|max| (MAX, bound(max))));
+    entries.extend(bounds.min_length.map(|min| (MIN_LENGTH, Value::Number(min.into()))));
+    entries.extend(bounds.max_length.map(|max| (MAX_LENGTH, Value::Number(max.into()))));
+    let mut payload = Vec::new();
+    drop(encode::write_map_len(&mut payload, length(entries.len())));
+    for (key, value) in entries {
+        drop(encode::write_uint(&mut payload, key));
+        write(&mut payload, &value);
+    }
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(value: &Value, kind: &Type) -> Value {
+        Value::from_msgpack(&value.to_msgpack(), kind).unwrap_or_else(|error| panic!("{value:?}: {error}"))
+    }
+
+    #[test]
+    fn every_kind_of_value_survives_the_wire() {
+        let number = |digits: &str| Number::parse(digits).map_or(Value::Null, Value::Number);
+        let cases = [
+            (Value::Null, Type::String),
+            (Value::unknown(), Type::Number),
+            (Value::from(true), Type::Bool),
+            (Value::from(-40), Type::Number),
+            (number("0.1"), Type::Number),
+            (number("0.125"), Type::Number),
+            (number("9007199254740993"), Type::Number),
+            (number("18446744073709551615"), Type::Number),
+            (Value::from("سلام"), Type::String),
+            (Value::Set(vec![Value::from("a"), Value::Null]), Type::Set(Box::new(Type::String))),
+            (Value::from_iter([("k", 1)]), Type::Map(Box::new(Type::Number))),
+            (
+                Value::Dynamic(Box::new((
+                    Type::Tuple(vec![Type::Bool, Type::String]),
+                    Value::List(vec![Value::from(false), Value::unknown()]),
+                ))),
+                Type::Dynamic,
+            ),
+        ];
+        for (value, kind) in cases {
+            assert_eq!(round_trip(&value, &kind), value);
+        }
+    }
+
+    #[test]
+    fn refinements_survive_the_wire_both_ways() {
+        let prefix = Value::Unknown(Refinement::not_null().with_prefix("onprem:ae-du/"));
+        assert_eq!(round_trip(&prefix, &Type::String), prefix);
+        let range = Value::Unknown(Refinement::none().with_min(3, true).with_max(9, false));
+        assert_eq!(round_trip(&range, &Type::Number), range);
+        let length = Value::Unknown(Refinement::not_null().with_length(Some(1), Some(4)));
+        assert_eq!(round_trip(&length, &Type::List(Box::new(Type::Bool))), length);
+    }
+
+    #[test]
+    fn an_unrefined_unknown_uses_extension_zero() {
+        assert_eq!(Value::unknown().to_msgpack(), [0xd4, 0, 0]);
+        assert_eq!(Value::Unknown(Refinement::none().with_length(None, None)).to_msgpack(), [0xd4, 0, 0]);
+    }
+
+    #[test]
+    fn any_other_extension_is_an_unknown() {
+        let value = Value::from_msgpack(&[0xd5, 77, 1, 2], &Type::Bool);
+        assert_eq!(value.ok(), Some(Value::unknown()));
+    }
+
+    #[test]
+    fn absent_attributes_are_null_and_strange_ones_an_error() {
+        let kind = Type::Object(vec![("a".into(), Type::Bool)]);
+        assert_eq!(Value::from_msgpack(&[0x80], &kind).ok(), Some(Value::from_iter([("a", Value::Null)])));
+        let error = Value::from_msgpack(&[0x81, 0xa1, b'b', 0xc0], &kind).map_err(|error| error.to_string());
+        assert_eq!(error, Err("at ``: no attribute is named `b`".into()));
+    }
+
+    #[test]
+    fn hostile_bytes_are_refused_without_much_memory() {
+        let list = Type::List(Box::new(Type::String));
+        let huge_array = [0xdd, 0xff, 0xff, 0xff, 0xff];
+        let huge_string = [0xdb, 0xff, 0xff, 0xff, 0xff, b'x'];
+        let huge_ext = [0xc9, 0xff, 0xff, 0xff, 0xff, 12];
+        for bytes in [&huge_array[..], &huge_string, &huge_ext, &[], &[0xc1], &[0xc0, 0xc0]] {
+            assert!(Value::from_msgpack(bytes, &list).is_err(), "{bytes:x?}");
+        }
+        let mut deep = Vec::new();
+        for _ in 0..100_000 {
+            deep.extend([0x92, 0xc4, 9]);
+            deep.extend(b"\"dynamic\"");
+        }
+        assert!(Value::from_msgpack(&deep, &Type::Dynamic).is_err());
+    }
+}
