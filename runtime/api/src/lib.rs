@@ -17,6 +17,7 @@ pub mod feature_store;
 pub mod gpu_node_pool;
 pub mod id;
 pub mod key_uri;
+pub mod local;
 pub mod model;
 pub mod monitor;
 pub mod name;

@@ -198,8 +198,13 @@ pub struct Performance {
 }
 
 call! {
-    /// Runs a monitor now.
-    Post "/v1/workspaces/{workspace}/monitors/{monitor}/run" RunMonitor { workspace: String, monitor: String } -> DriftReport
+    /// Runs a monitor now, over its window or over what came in since `from`.
+    Post "/v1/workspaces/{workspace}/monitors/{monitor}/run" RunMonitor {
+        workspace: String,
+        monitor: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
+    } -> DriftReport
 }
 
 call! {
