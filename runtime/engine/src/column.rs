@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 
 use crate::{Error, Result};
 
@@ -66,26 +66,29 @@ pub fn text(batch: &RecordBatch, name: &str) -> Result<StringArray> {
 /// If the column is missing, has another type, or holds text that is no time.
 pub fn micros(batch: &RecordBatch, name: &str) -> Result<Vec<Option<i64>>> {
     let array = column(batch, name)?;
-    let usable = matches!(
-        array.data_type(),
-        DataType::Timestamp(_, _)
-            | DataType::Date32
-            | DataType::Date64
-            | DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Utf8View
-    );
-    if !usable {
-        return Err(wrong_type(name, array, "a timestamp or a date"));
-    }
-    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let is_text = matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let times = cast(array, &utc)?;
-    if is_text && times.null_count() > array.null_count() {
+    // The number in a timestamp with a zone counts from the epoch in UTC: the
+    // zone is for display, and the library need not know its rules.
+    let (count_type, per_micro) = match array.data_type() {
+        DataType::Timestamp(unit, _) => (DataType::Int64, Some(*unit)),
+        DataType::Date32 | DataType::Date64 => (DataType::Timestamp(TimeUnit::Microsecond, None), None),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            (DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())), None)
+        }
+        _ => return Err(wrong_type(name, array, "a timestamp or a date")),
+    };
+    let counts = cast(array, &count_type)?;
+    if counts.null_count() > array.null_count() {
         return Err(wrong_type(name, array, "text holding RFC 3339 times"));
     }
-    let times = times.as_primitive::<TimestampMicrosecondType>();
-    Ok(times.iter().collect())
+    let counts = cast(&counts, &DataType::Int64)?;
+    let counts = counts.as_primitive::<Int64Type>();
+    let micros = |count: i64| match per_micro {
+        Some(TimeUnit::Second) => count.saturating_mul(1_000_000),
+        Some(TimeUnit::Millisecond) => count.saturating_mul(1_000),
+        Some(TimeUnit::Nanosecond) => count.div_euclid(1_000),
+        Some(TimeUnit::Microsecond) | None => count,
+    };
+    Ok(counts.iter().map(|count| count.map(micros)).collect())
 }
 
 fn wrong_type(name: &str, array: &ArrayRef, expected: &'static str) -> Error {

@@ -8,9 +8,11 @@
 pub mod column;
 pub mod drift;
 mod error;
+pub mod infer;
 pub mod join;
 pub mod metrics;
 pub mod model;
+pub mod onnx;
 pub mod random;
 pub mod train;
 

@@ -68,6 +68,6 @@ mod tests {
     fn the_stream_of_a_seed_never_changes_between_releases() {
         let mut stream = Stream::new(7, 0);
         let drawn: Vec<u64> = (0..4).map(|_| stream.below(1_000)).collect();
-        assert_eq!(drawn, [0, 0, 0, 0]);
+        assert_eq!(drawn, [635, 994, 745, 443]);
     }
 }

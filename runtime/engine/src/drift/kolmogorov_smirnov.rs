@@ -2,7 +2,7 @@
 
 use falaj_api::monitor::DriftMethod;
 
-use super::kolmogorov;
+pub use super::kolmogorov::survival;
 use super::sample::both_numeric;
 use super::wasserstein::smallest;
 use super::{DriftTest, FeatureKind, Measurement, Numbers, Sample};
@@ -44,6 +44,6 @@ impl DriftTest for KolmogorovSmirnov {
         let statistic = distance(first, second);
         let (n, m) = (baseline.present() as f64, current.present() as f64);
         let rows = (n * m / (n + m)).round_ties_even().max(1.0);
-        Ok(Measurement { statistic, p_value: Some(kolmogorov::survival(rows as u64, statistic)) })
+        Ok(Measurement { statistic, p_value: Some(survival(rows as u64, statistic)) })
     }
 }
