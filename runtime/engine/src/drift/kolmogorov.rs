@@ -181,6 +181,6 @@ fn by_expansion(n: f64, d: f64) -> f64 {
     let k0 = unit / z * k0;
     let k1 = unit / (6.0 * z4) * k1;
     let k2 = unit * (k2 / (72.0 * z.powi(7)) - k2_whole / (36.0 * z.powi(3)));
-    let k3 = unit * (k3 / (6480.0 * z.powi(10)) + k3_whole / (108.0 * z6));
+    let k3 = unit * (k3 / (6480.0 * z.powi(10)) + k3_whole / (216.0 * z6));
     k0 + k1 / n.sqrt() + k2 / n + k3 / n.powf(1.5)
 }
