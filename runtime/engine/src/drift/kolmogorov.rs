@@ -97,7 +97,7 @@ fn by_matrix_power(n: u64, d: f64) -> f64 {
 
 /// Powers overflow long before the factorial brings them back, so every
 /// product is scaled by a power of this, which is exact.
-const SCALE: f64 = 1.0715086071862673e301; // 2^1000
+const SCALE: f64 = 4.7634102635436893e+139; // 2^464
 
 struct Matrix {
     size: usize,
