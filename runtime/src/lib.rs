@@ -1,2 +1,3 @@
+pub mod oip;
 pub mod pipe;
 pub mod serve;

@@ -54,11 +54,8 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
         // A header may carry keys.
         let header = Zeroizing::new(serde_json::to_vec(header)?);
         let length = u32::try_from(header.len()).ok().filter(|length| *length <= MAX_HEADER);
-        let length = length.ok_or(Error::TooLong {
-            part: "header",
-            found: header.len() as u64,
-            limit: MAX_HEADER.into(),
-        })?;
+        let length =
+            length.ok_or(Error::TooLong { part: "header", found: header.len() as u64, limit: MAX_HEADER.into() })?;
         self.stream.write_all(&length.to_be_bytes()).await?;
         self.stream.write_all(&header).await?;
         self.stream.write_all(&(payload.len() as u64).to_be_bytes()).await?;

@@ -1,0 +1,244 @@
+//! An inference request: JSON, and with the binary extension tensor bytes after it.
+
+use std::borrow::Cow;
+
+use falaj_api::model::TensorSpec;
+use falaj_engine::infer::{Tensor, Tensors};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Datatype, Error, values};
+
+/// Longest request id in bytes.
+const MAX_ID: usize = 256;
+
+/// One input of a model, ready to check requests against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputSpec {
+    pub name: String,
+    pub datatype: Datatype,
+    /// -1: any length.
+    pub shape: Vec<i64>,
+}
+
+impl InputSpec {
+    /// The spec of a signature's input; `None` if its datatype is not one of the protocol's.
+    pub fn new(spec: &TensorSpec) -> Option<Self> {
+        let datatype = Datatype::from_name(&spec.datatype)?;
+        Some(Self { name: spec.name.clone(), datatype, shape: spec.shape.clone() })
+    }
+}
+
+/// A request as it stands in its body. Unknown members and parameters are
+/// left alone.
+#[derive(Debug, Deserialize)]
+pub struct InferRequest<'a> {
+    id: Option<String>,
+    parameters: Option<Parameters>,
+    #[serde(borrow)]
+    inputs: Vec<Input<'a>>,
+    #[serde(borrow)]
+    outputs: Option<Vec<Output<'a>>>,
+    /// What follows the JSON.
+    #[serde(skip)]
+    binary: &'a [u8],
+}
+
+/// An output that the caller asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestedOutput<'a> {
+    pub name: &'a str,
+    pub binary: bool,
+}
+
+/// The parameters that mean something here, of a request, an input or an output.
+#[derive(Debug, Default, Deserialize)]
+struct Parameters {
+    binary_data_output: Option<bool>,
+    binary_data: Option<bool>,
+    binary_data_size: Option<usize>,
+    classification: Option<u64>,
+    shared_memory_region: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Input<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    datatype: Cow<'a, str>,
+    shape: Vec<u64>,
+    parameters: Option<Parameters>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Output<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    parameters: Option<Parameters>,
+}
+
+impl<'a> InferRequest<'a> {
+    /// Reads a body. `json_length` is the value of [`super::HEADER_LENGTH`], if
+    /// the request has it.
+    ///
+    /// # Errors
+    /// If the JSON is not a request, or the lengths do not add up.
+    pub fn parse(body: &'a [u8], json_length: Option<&str>) -> Result<Self, Error> {
+        let (json, binary) = match json_length {
+            None => (body, &body[body.len()..]),
+            Some(text) => {
+                let split = text.parse().ok().and_then(|length| body.split_at_checked(length));
+                split.ok_or_else(|| {
+                    let length = body.len();
+                    Error::bad_request(format!(
+                        "Inference-Header-Content-Length is {text:?}, but it has to be the length of the JSON at the \
+                         start of a body of {length} bytes"
+                    ))
+                })?
+            }
+        };
+        let mut request: Self = serde_json::from_slice(json)
+            .map_err(|e| Error::bad_request(format!("the body is not an inference request: {e}")))?;
+        request.binary = binary;
+        if let Some(id) = &request.id
+            && (id.len() > MAX_ID || id.chars().any(char::is_control))
+        {
+            let problem = format!("the request's id has to be at most {MAX_ID} bytes without control characters");
+            return Err(Error::bad_request(problem));
+        }
+        Ok(request)
+    }
+
+    /// The caller's id, if it gave one.
+    pub fn take_id(&mut self) -> Option<String> {
+        self.id.take().filter(|id| !id.is_empty())
+    }
+
+    /// Whether outputs are wanted as binary data where they do not say themselves.
+    pub fn binary_by_default(&self) -> bool {
+        self.parameters.as_ref().and_then(|p| p.binary_data_output).unwrap_or(false)
+    }
+
+    /// The outputs that the caller asks for; `None`: all of them.
+    ///
+    /// # Errors
+    /// If one asks for the classification extension, which is not offered.
+    pub fn outputs(&self) -> Result<Option<Vec<RequestedOutput<'_>>>, Error> {
+        let by_default = self.binary_by_default();
+        let Some(outputs) = self.outputs.as_ref().filter(|outputs| !outputs.is_empty()) else { return Ok(None) };
+        let wanted = outputs.iter().map(|output| {
+            let parameters = output.parameters.as_ref();
+            if parameters.is_some_and(|p| p.classification.is_some() || p.shared_memory_region.is_some()) {
+                let problem = "the classification and shared memory extensions are not offered here";
+                return Err(Error::bad_request(format!("output {:?}: {problem}", output.name)));
+            }
+            let binary = parameters.and_then(|p| p.binary_data).unwrap_or(by_default);
+            Ok(RequestedOutput { name: &output.name, binary })
+        });
+        wanted.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The inputs in the order of the model's, as the model takes them.
+    ///
+    /// # Errors
+    /// Naming the first input that is missing, unknown, given twice, or not what
+    /// the model takes.
+    pub fn tensors(&self, specs: &[InputSpec]) -> Result<Tensors, Error> {
+        self.check_names(specs)?;
+        let mut binary = self.binary;
+        let mut tensors: Vec<Option<Tensor>> = specs.iter().map(|_| None).collect();
+        let mut rows: Option<(&str, usize)> = None;
+        // Binary data stands in the order of the request's inputs.
+        for input in &self.inputs {
+            let Some(index) = specs.iter().position(|spec| spec.name == input.name) else { continue };
+            let (Some(spec), Some(slot)) = (specs.get(index), tensors.get_mut(index)) else { continue };
+            let tensor = input.tensor(spec, &mut binary).map_err(|problem| Error::input(&spec.name, problem))?;
+            if spec.shape.first() == Some(&-1) {
+                let own = tensor.shape().first().copied().unwrap_or_default();
+                let (first, expected) = *rows.get_or_insert((&spec.name, own));
+                if own != expected {
+                    let problem = format!("has {own} rows, where input {first:?} has {expected}");
+                    return Err(Error::input(&spec.name, problem));
+                }
+            }
+            *slot = Some(tensor);
+        }
+        if !binary.is_empty() {
+            let problem = format!("{} bytes of binary data belong to no input", binary.len());
+            return Err(Error::bad_request(problem));
+        }
+        Ok(specs.iter().map(|spec| spec.name.clone()).zip(tensors.into_iter().flatten()).collect())
+    }
+
+    fn check_names(&self, specs: &[InputSpec]) -> Result<(), Error> {
+        for (index, input) in self.inputs.iter().enumerate() {
+            if !specs.iter().any(|spec| spec.name == input.name) {
+                let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+                let problem = format!("the model has no such input; it takes {}", names.join(", "));
+                return Err(Error::input(&input.name, problem));
+            }
+            if self.inputs.iter().take(index).any(|other| other.name == input.name) {
+                return Err(Error::input(&input.name, "given twice"));
+            }
+        }
+        let missing = specs.iter().find(|spec| !self.inputs.iter().any(|input| input.name == spec.name));
+        missing.map_or(Ok(()), |spec| {
+            let problem = format!("missing; the model takes it as {} of shape {:?}", spec.datatype.name(), spec.shape);
+            Err(Error::input(&spec.name, problem))
+        })
+    }
+}
+
+impl Input<'_> {
+    /// The tensor, taking its share of the binary data if it is sent that way.
+    fn tensor(&self, spec: &InputSpec, binary: &mut &[u8]) -> Result<Tensor, String> {
+        let target = spec.datatype;
+        let wire = Datatype::from_name(&self.datatype).ok_or_else(|| {
+            format!("the datatype {:?} is not one of the protocol's, which are {}", self.datatype, Datatype::names())
+        })?;
+        if (wire == Datatype::Bytes) != (target == Datatype::Bytes) {
+            return Err(format!("the datatype is {}, but the model takes {}", wire.name(), target.name()));
+        }
+        let shape = fit(&self.shape, &spec.shape)?;
+        let parameters = self.parameters.as_ref();
+        if parameters.is_some_and(|p| p.shared_memory_region.is_some()) {
+            return Err("the shared memory extension is not offered here; send the data".to_owned());
+        }
+        let data = match (self.data, parameters.and_then(|p| p.binary_data_size)) {
+            (Some(json), None) => values::from_json(json, &shape, wire, target)?,
+            (None, Some(size)) => {
+                let (own, rest) = binary.split_at_checked(size).ok_or_else(|| {
+                    format!("binary_data_size is {size}, but only {} bytes follow the JSON", binary.len())
+                })?;
+                *binary = rest;
+                values::from_binary(own, &shape, wire, target)?
+            }
+            (None, None) => return Err("has neither data nor binary_data_size".to_owned()),
+            (Some(_), Some(_)) => return Err("has both data and binary_data_size; send one".to_owned()),
+        };
+        Tensor::new(&self.name, shape, data).map_err(|e| e.to_string())
+    }
+}
+
+/// The shape as the model takes it: a last dimension of 1 may be left out or added.
+fn fit(given: &[u64], wanted: &[i64]) -> Result<Vec<usize>, String> {
+    let sizes = given.iter().map(|size| usize::try_from(*size).ok());
+    let mut shape = sizes.collect::<Option<Vec<usize>>>().unwrap_or_default();
+    match (shape.len().checked_sub(wanted.len()), wanted.last(), shape.last()) {
+        (Some(1), _, Some(1)) => {
+            shape.pop();
+        }
+        (None, Some(1 | -1), _) if shape.len() + 1 == wanted.len() => shape.push(1),
+        _ => {}
+    }
+    let fits = |(size, wanted): (&usize, &i64)| *wanted == -1 || usize::try_from(*wanted) == Ok(*size);
+    let same = shape.len() == wanted.len() && shape.iter().zip(wanted).all(fits);
+    if same && !shape.contains(&0) {
+        return Ok(shape);
+    }
+    let wanted = format!("{wanted:?}").replace("-1", "N");
+    Err(format!("the shape is {given:?}, but the model takes {wanted} with at least one row"))
+}
