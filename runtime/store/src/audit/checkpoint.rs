@@ -1,0 +1,206 @@
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
+use falaj_kms::Context;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+
+use crate::CLUSTER;
+use crate::crypto::sha256;
+use crate::db::{Db, Session, Tx, column, now, time_column};
+use crate::error::{Result, StoreError};
+
+use super::merkle::Frontier;
+
+/// The cluster's key for checkpoints: ECDSA P-256, stored wrapped by the KMS.
+pub struct Signer {
+    key: EcdsaKeyPair,
+    key_id: String,
+    cluster: String,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+impl Signer {
+    /// Unwraps the cluster's newest signing key, or makes the first.
+    pub(crate) async fn load(db: &Db) -> Result<Self> {
+        let newest = "SELECT key_id, wrapped FROM signing_keys ORDER BY created_at DESC, key_id LIMIT 1";
+        let failed = StoreError::db("read the audit signing key");
+        let mut reader = db.read().await?;
+        let row = sqlx::query(newest).fetch_optional(reader.conn()).await.map_err(&failed)?;
+        drop(reader);
+        let keyring = &db.shared().keyring;
+        let kms = keyring.service(CLUSTER);
+        let context = Context::new().with("falaj:cluster", keyring.cluster()).with("falaj:purpose", "audit-signing");
+        let cluster = keyring.cluster().to_owned();
+        let unusable = |_| StoreError::damaged("the audit signing key", "it is not a P-256 key");
+        if let Some(row) = row {
+            let wrapped: Vec<u8> = column(&row, "wrapped")?;
+            let pkcs8 = kms.unwrap(&wrapped, &context).await?;
+            let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map_err(unusable)?;
+            let key_id: String = column(&row, "key_id")?;
+            if key_id != key_id_of(key.public_key().as_ref()) {
+                return Err(StoreError::not_authentic("the audit signing key", "its id is not its own"));
+            }
+            return Ok(Self { key, key_id, cluster });
+        }
+        let crypto = |_| StoreError::Crypto { action: "make a signing key" };
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).map_err(crypto)?;
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref()).map_err(unusable)?;
+        let public = key.public_key().as_ref().to_vec();
+        let key_id = key_id_of(&public);
+        let wrapped = kms.wrap(pkcs8.as_ref(), &context).await?;
+        let mut tx = db.begin().await?;
+        sqlx::query(
+            "INSERT INTO signing_keys (key_id, public_key, wrapped, kms_uri, created_at)
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(&key_id)
+        .bind(&public)
+        .bind(wrapped)
+        .bind(kms.uri())
+        .bind(now())
+        .execute(tx.conn())
+        .await
+        .map_err(StoreError::db("store the audit signing key"))?;
+        tx.commit().await?;
+        Ok(Self { key, key_id, cluster })
+    }
+
+    /// The uncompressed point, 65 bytes.
+    pub fn public_key(&self) -> &[u8] {
+        self.key.public_key().as_ref()
+    }
+
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    fn sign(&self, text: &str) -> Result<Vec<u8>> {
+        self.key
+            .sign(&SystemRandom::new(), text.as_bytes())
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| StoreError::Crypto { action: "sign a checkpoint" })
+    }
+}
+
+/// A signed statement that a chain had this root at this size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub chain: String,
+    pub size: i64,
+    pub root: [u8; 32],
+    pub at: Timestamp,
+    pub key_id: String,
+    /// ECDSA P-256 with SHA-256 over [`Checkpoint::text`], ASN.1 DER.
+    pub signature: Vec<u8>,
+}
+
+impl Checkpoint {
+    /// The bytes that are signed.
+    pub fn text(&self, cluster: &str) -> String {
+        text(cluster, &self.chain, self.size, &self.root, self.at.as_microsecond())
+    }
+
+    /// Whether `public_key` (an uncompressed point) made the signature.
+    pub fn signed_by(&self, cluster: &str, public_key: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key)
+            .verify(self.text(cluster).as_bytes(), &self.signature)
+            .is_ok()
+    }
+}
+
+fn text(cluster: &str, chain: &str, size: i64, root: &[u8; 32], at: i64) -> String {
+    let root = hex::encode(root);
+    format!("falaj audit checkpoint v1\n{cluster}\n{chain}\n{size}\n{root}\n{at}\n")
+}
+
+/// The id of a public key: the first 16 bytes of its SHA-256, in hexadecimal.
+pub(super) fn key_id_of(public_key: &[u8]) -> String {
+    let hash = sha256(&[public_key]);
+    hex::encode(hash.first_chunk::<16>().copied().unwrap_or_default())
+}
+
+/// Signs the chain as it is now. `None` when it is empty.
+pub async fn checkpoint(tx: &mut Tx, chain: &str) -> Result<Option<Checkpoint>> {
+    let head = sqlx::query("SELECT size, frontier FROM audit_heads WHERE chain = $1")
+        .bind(chain)
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(StoreError::db("read the head of an audit chain"))?;
+    let Some(head) = head else { return Ok(None) };
+    let size: i64 = column(&head, "size")?;
+    let frontier: Vec<u8> = column(&head, "frontier")?;
+    let frontier = u64::try_from(size)
+        .ok()
+        .and_then(|size| Frontier::from_parts(size, &frontier))
+        .ok_or_else(|| StoreError::damaged(format!("the head of the audit chain {chain}"), "lengths"))?;
+    write(tx, chain, &frontier).await?;
+    latest_checkpoint(tx, chain).await
+}
+
+/// The newest checkpoint of a chain.
+pub async fn latest_checkpoint(session: &mut Session, chain: &str) -> Result<Option<Checkpoint>> {
+    let row = sqlx::query("SELECT * FROM audit_checkpoints WHERE chain = $1 ORDER BY size DESC LIMIT 1")
+        .bind(chain)
+        .fetch_optional(session.conn())
+        .await
+        .map_err(StoreError::db("read an audit checkpoint"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Key ids and public keys (uncompressed points) this database knows.
+pub async fn public_keys(session: &mut Session) -> Result<Vec<(String, Vec<u8>)>> {
+    read_public_keys(session.conn()).await
+}
+
+pub(super) async fn read_public_keys(conn: &mut sqlx::SqliteConnection) -> Result<Vec<(String, Vec<u8>)>> {
+    let rows = sqlx::query("SELECT key_id, public_key FROM signing_keys ORDER BY created_at")
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::db("read the audit public keys"))?;
+    rows.iter().map(|row| Ok((column(row, "key_id")?, column(row, "public_key")?))).collect()
+}
+
+pub(super) async fn write(tx: &mut Tx, chain: &str, frontier: &Frontier) -> Result<()> {
+    let shared = tx.shared().clone();
+    // Only missing while the store is being opened, before anything can be appended.
+    let Some(signer) = shared.signer.get() else {
+        return Ok(());
+    };
+    let size = i64::try_from(frontier.size()).map_err(|e| StoreError::damaged("the size of an audit chain", e))?;
+    let (root, at) = (frontier.root(), now());
+    let signature = signer.sign(&text(&signer.cluster, chain, size, &root, at))?;
+    sqlx::query(
+        "INSERT INTO audit_checkpoints (chain, size, root, at, key_id, signature)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (chain, size) DO NOTHING",
+    )
+    .bind(chain)
+    .bind(size)
+    .bind(root.as_slice())
+    .bind(at)
+    .bind(&signer.key_id)
+    .bind(signature)
+    .execute(tx.conn())
+    .await
+    .map_err(StoreError::db("store an audit checkpoint"))?;
+    Ok(())
+}
+
+pub(super) fn read(row: &SqliteRow) -> Result<Checkpoint> {
+    let root: Vec<u8> = column(row, "root")?;
+    Ok(Checkpoint {
+        chain: column(row, "chain")?,
+        size: column(row, "size")?,
+        root: root.try_into().map_err(|_| StoreError::damaged("an audit checkpoint", "its root is not 32 bytes"))?,
+        at: time_column(row, "at")?,
+        key_id: column(row, "key_id")?,
+        signature: column(row, "signature")?,
+    })
+}
