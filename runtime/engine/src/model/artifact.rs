@@ -1,14 +1,16 @@
-//! A model as a safetensors file: `layer.N.weight` (inputs x outputs) and
-//! `layer.N.bias` in F64, with everything else as JSON in the file's metadata.
-//! The same model always gives the same bytes.
+//! A model as a safetensors file: `layer.N.weight` (inputs x outputs),
+//! `layer.N.bias`, and `mean` and `deviation` of the standardised features in
+//! their order, all in F64; names, types and categories are JSON in the file's
+//! metadata. The same model always gives the same bytes.
 
 use std::collections::HashMap;
 
+use falaj_api::feature_store::DataType;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::encoder::{Encoder, Feature};
+use super::encoder::{Encoder, Encoding, Feature};
 use super::{Layer, Model, Task};
 use crate::{Error, Result};
 
@@ -21,8 +23,22 @@ struct Metadata {
     format: u32,
     task: Task,
     layers: usize,
-    features: Vec<Feature>,
+    features: Vec<Column>,
 }
+
+/// A feature without its floating-point numbers: those are tensors, because
+/// JSON does not keep every bit.
+#[derive(Serialize, Deserialize)]
+struct Column {
+    name: String,
+    data_type: DataType,
+    /// Of a category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<String>>,
+}
+
+const MEAN: &str = "mean";
+const DEVIATION: &str = "deviation";
 
 /// The model as the bytes of a safetensors file.
 ///
@@ -34,10 +50,18 @@ pub fn to_safetensors(model: &Model) -> Result<Vec<u8>> {
         format: FORMAT,
         task: model.task,
         layers: model.layers.len(),
-        features: model.encoder.features().to_vec(),
+        features: model.encoder.features().iter().map(column).collect(),
     };
     let metadata = serde_json::to_string(&metadata).map_err(unreadable)?;
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let scale = model.encoder.features().iter().filter_map(|feature| match feature.encoding {
+        Encoding::Standardise { mean, deviation } => Some((mean, deviation)),
+        Encoding::OneHot { .. } => None,
+    });
+    let (means, deviations): (Vec<f64>, Vec<f64>) = scale.unzip();
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = vec![
+        (MEAN.to_owned(), vec![means.len()], little_endian(&means)),
+        (DEVIATION.to_owned(), vec![deviations.len()], little_endian(&deviations)),
+    ];
     for (index, layer) in model.layers.iter().enumerate() {
         let outputs = layer.outputs();
         let shape = vec![layer.weights.len() / outputs.max(1), outputs];
@@ -84,9 +108,33 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<Model> {
             bias: doubles(&tensors, &bias_name(index))?,
         });
     }
-    let model = Model { encoder: Encoder::from_features(metadata.features)?, layers, task: metadata.task };
+    let scale = doubles(&tensors, MEAN)?.into_iter().zip(doubles(&tensors, DEVIATION)?);
+    let features = features(metadata.features, scale)?;
+    let model = Model { encoder: Encoder::from_features(features)?, layers, task: metadata.task };
     model.check()?;
     Ok(model)
+}
+
+fn column(feature: &Feature) -> Column {
+    let values = match &feature.encoding {
+        Encoding::Standardise { .. } => None,
+        Encoding::OneHot { values } => Some(values.clone()),
+    };
+    Column { name: feature.name.clone(), data_type: feature.data_type, values }
+}
+
+fn features(columns: Vec<Column>, mut scale: impl Iterator<Item = (f64, f64)>) -> Result<Vec<Feature>> {
+    let feature = |column: Column| {
+        let encoding = match column.values {
+            Some(values) => Encoding::OneHot { values },
+            None => match scale.next() {
+                Some((mean, deviation)) => Encoding::Standardise { mean, deviation },
+                None => return Err(Error::Artifact(format!("{:?} has no mean and deviation", column.name))),
+            },
+        };
+        Ok(Feature { name: column.name, data_type: column.data_type, encoding })
+    };
+    columns.into_iter().map(feature).collect()
 }
 
 fn weight_name(layer: usize) -> String {

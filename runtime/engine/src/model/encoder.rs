@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use falaj_api::feature_store::DataType;
-use serde::{Deserialize, Serialize};
 
 use crate::column;
 use crate::{Error, Result};
@@ -32,7 +31,7 @@ pub struct Encoder {
 }
 
 /// One feature as the model knows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Feature {
     pub name: String,
     pub data_type: DataType,
@@ -40,8 +39,7 @@ pub struct Feature {
 }
 
 /// How a feature becomes numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Encoding {
     /// `(x - mean) / deviation`; the deviation of a constant is taken as 1.
     Standardise { mean: f64, deviation: f64 },

@@ -17,6 +17,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import _ksstats
 from sklearn import metrics
+from sklearn.linear_model import LogisticRegression, Ridge
 
 HERE = pathlib.Path(__file__).parent
 random = np.random.default_rng(20261124)
@@ -166,6 +167,33 @@ def measures():
     write("metrics.json", {"classification": classification, "regression": regression})
 
 
+def trainings():
+    """Ridge regressions on two numbers, one of them with gaps, and a category."""
+    rows, l2 = 300, 1e-3
+    x1 = np.round(random.normal(40, 12, rows), 3)
+    x2 = np.round(random.exponential(2, rows), 3)
+    colour = random.choice(["red", "green", "blue"], rows, p=[0.6, 0.3, 0.1])
+    missing = random.uniform(size=rows) < 0.1
+    score = (x1 - 40) / 10 - 0.5 * x2 + np.where(colour == "red", 1.0, -0.5) + random.logistic(size=rows)
+    labels = (score > 0).astype(int)
+    amounts = np.round(score + x1, 3)
+
+    gaps = np.where(missing, np.nan, x2)
+    filled = np.where(missing, np.nanmean(gaps), gaps)
+    # The deviation is that of the rows that have a value.
+    columns = [(x1 - x1.mean()) / x1.std(), (filled - filled.mean()) / np.nanstd(gaps)]
+    columns += [(colour == value).astype(float) for value in ["blue", "green", "red"]]
+    x = np.column_stack(columns)
+    logistic = LogisticRegression(C=1 / (rows * l2), tol=1e-12, max_iter=10_000).fit(x, labels)
+    linear = Ridge(alpha=rows * l2, tol=1e-12).fit(x, amounts)
+    write("train.json", {
+        "l2": l2, "x1": x1.tolist(), "x2": [None if np.isnan(v) else float(v) for v in gaps],
+        "colour": colour.tolist(), "label": labels.tolist(), "amount": amounts.tolist(),
+        "probabilities": logistic.predict_proba(x)[:, 1].tolist(), "predictions": linear.predict(x).tolist(),
+    })
+
+
 joins()
 drifts()
 measures()
+trainings()
