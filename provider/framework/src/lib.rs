@@ -120,9 +120,12 @@ mod function;
 pub mod model;
 mod path;
 pub mod plan;
+#[doc(hidden)]
+pub mod proto;
 mod provider;
 mod resource;
 pub mod schema;
+mod server;
 pub mod validate;
 mod value;
 
@@ -137,6 +140,7 @@ pub use model::{Empty, Model};
 pub use path::{AttributePath, Step};
 pub use provider::{Provider, Registry};
 pub use resource::{Failure, IdentitySchema, Import, Plan, Resource};
+pub use server::serve;
 pub use tfplugin_derive::Model;
 pub use tokio_util::sync::CancellationToken;
 pub use value::{DecodeError, Number, Refinement, Type, TypeError, Value};

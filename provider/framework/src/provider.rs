@@ -14,6 +14,9 @@ pub trait Provider: Send + Sync + 'static {
     type Shared: Send + Sync + 'static;
     /// The name by which configurations call it, for example `falaj`.
     const NAME: &'static str;
+    /// Namespace and name in a registry, for example `falaj/falaj`; used by
+    /// `-debug`. `None` means the name as both.
+    const SOURCE: Option<&'static str> = None;
 
     /// Adds what the provider offers.
     fn register(&self, registry: &mut Registry<Self::Shared>);

@@ -1,0 +1,312 @@
+//! A small provider over a directory of JSON files: what the end-to-end tests
+//! run under a real terraform, and an example of every part of the framework.
+//!
+//! ```hcl
+//! provider "note" { directory = "/tmp/notes" }
+//! resource "note_note" "hello" {
+//!   title = "hello"
+//!   text  = "Hello, world"
+//! }
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{fs, io};
+
+use serde_json::{Value as Json, json};
+use tfplugin::{
+    Attr, Context, DataSource, Diagnostic, Diagnostics, Failure, Field, Function, FunctionError, IdentitySchema,
+    Import, Interrupted, Model, Plan, Provider, Refinement, Registry, Resource, Set, Span, Timeouts, Value, validate,
+};
+
+fn main() -> ExitCode {
+    tfplugin::serve(NoteProvider)
+}
+
+/// Notes in a directory.
+#[derive(Model, Debug, Clone)]
+struct Config {
+    /// Where the notes are.
+    #[attr(required)]
+    directory: Attr<String>,
+}
+
+/// The directory; unknown while planning, if it is made in the same run.
+struct Notes {
+    directory: Option<PathBuf>,
+}
+
+impl Notes {
+    fn file(&self, title: &str) -> Result<PathBuf, Diagnostic> {
+        let directory = self.directory.as_deref().ok_or_else(|| Diagnostic::error("The directory is not known yet"))?;
+        Ok(directory.join(title).with_extension("json"))
+    }
+}
+
+struct NoteProvider;
+
+impl Provider for NoteProvider {
+    type Config = Config;
+    type Shared = Notes;
+    const NAME: &'static str = "note";
+
+    fn register(&self, registry: &mut Registry<Notes>) {
+        registry.resource(Note).data_source(Count).function(Shout);
+    }
+
+    async fn configure(&self, _ctx: &Context<Notes>, config: Config) -> Result<Notes, Diagnostics> {
+        Ok(Notes { directory: config.directory.into_known().map(PathBuf::from) })
+    }
+}
+
+/// A note in a file of its own.
+#[derive(Model, Debug, Clone)]
+struct NoteModel {
+    /// `note/<title>/<number>`; the part before the number is known from the plan on.
+    #[attr(computed, not_null)]
+    id: Attr<String>,
+    /// The name of the file. Another title is another note.
+    #[attr(required, replace, validate = [validate::name(63)])]
+    title: Attr<String>,
+    /// What it says. `wait` takes a while, `panic` and `half` fail in their ways.
+    #[attr(default = "nothing yet")]
+    text: Attr<String>,
+    /// How much it weighs.
+    #[attr(optional)]
+    weight: Attr<f64>,
+    /// How often the text was changed.
+    #[attr(computed, depends_on = ["text"])]
+    revision: Attr<i64>,
+    /// How long it stays.
+    #[attr(optional)]
+    keep: Attr<Span>,
+    /// Words to find it by.
+    #[attr(optional)]
+    labels: Attr<BTreeMap<String, String>>,
+    /// Who may read it, by name.
+    #[attr(optional)]
+    readers: Attr<BTreeMap<String, Reader>>,
+    /// What happened to it.
+    #[attr(optional)]
+    stamps: Attr<Set<Stamp>>,
+    /// A secret that is checked and never stored.
+    #[attr(optional, write_only)]
+    secret_wo: Attr<String>,
+    /// How long each operation may take.
+    #[attr(optional)]
+    timeouts: Attr<Timeouts>,
+}
+
+/// A reader of a note.
+#[derive(Model, Debug, Clone)]
+struct Reader {
+    /// What the reader may do.
+    #[attr(default = "read", validate = [validate::one_of(["read", "write"])])]
+    access: Attr<String>,
+    /// A number of the reader's own.
+    #[attr(computed)]
+    badge: Attr<i64>,
+}
+
+/// A stamp on a note.
+#[derive(Model, Debug, Clone)]
+struct Stamp {
+    /// The day.
+    #[attr(required)]
+    day: Attr<String>,
+    /// The colour.
+    #[attr(default = "black")]
+    ink: Attr<String>,
+}
+
+/// What tells a note from the others.
+#[derive(Model, Debug, Clone)]
+struct NoteIdentity {
+    /// The note's title.
+    title: String,
+}
+
+struct Note;
+
+impl Note {
+    fn write(&self, ctx: &Context<Notes>, note: &NoteModel) -> Result<(), Diagnostics> {
+        let title = note.title.as_deref().unwrap_or_default();
+        let json = json!({
+            "id": note.id.known(), "title": title, "text": note.text.known(), "revision": note.revision.known(),
+        });
+        let file = ctx.shared()?.file(title)?;
+        fs::write(&file, json.to_string()).map_err(|error| failed("write", &file, &error).into())
+    }
+
+    fn load(&self, ctx: &Context<Notes>, title: &str) -> Result<Option<Json>, Diagnostics> {
+        let file = ctx.shared()?.file(title)?;
+        match fs::read(&file) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &file, &error).into()),
+        }
+    }
+}
+
+fn failed(action: &str, file: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(format!("Cannot {action} the note")).detail(format!("{}: {error}", file.display()))
+}
+
+fn give_badges(note: &mut NoteModel) {
+    let readers = note.readers.known_mut().into_iter().flat_map(BTreeMap::values_mut);
+    for (reader, badge) in readers.zip(1..) {
+        if reader.badge.is_unknown() {
+            reader.badge = badge.into();
+        }
+    }
+}
+
+impl Resource for Note {
+    type Shared = Notes;
+    type Model = NoteModel;
+    const NAME: &'static str = "note_note";
+
+    async fn plan(&self, _ctx: &Context<Notes>, plan: &mut Plan<NoteModel>) -> Result<(), Diagnostics> {
+        if let (true, Some(title)) = (plan.planned.id.is_unknown(), plan.planned.title.known()) {
+            plan.planned.id = Attr::Unknown(Refinement::not_null().with_prefix(format!("note/{title}/")));
+        }
+        Ok(())
+    }
+
+    async fn create(&self, ctx: &Context<Notes>, plan: Plan<NoteModel>) -> Result<NoteModel, Failure<NoteModel>> {
+        let mut note = plan.planned;
+        let title = note.title.as_deref().unwrap_or_default().to_owned();
+        if self.load(ctx, &title)?.is_some() {
+            let detail = format!("Import it: terraform import <address> note/{title}");
+            return Err(Diagnostic::error("A note of this title exists").detail(detail).at("title").into());
+        }
+        note.id = format!("note/{title}/{}", std::process::id()).into();
+        match note.text.as_deref() {
+            Some("panic") => panic!("asked to"),
+            Some("half") => {
+                self.write(ctx, &note)?;
+                return Err(Failure::partial(note, Diagnostic::error("Only half of it was written").at("text")));
+            }
+            Some("wait") => {
+                self.write(ctx, &note)?;
+                match ctx.run(tokio::time::sleep(Duration::from_secs(60))).await {
+                    Ok(()) => {}
+                    Err(Interrupted::Stopped) => return Ok(note),
+                    Err(Interrupted::TimedOut) => {
+                        return Err(Failure::partial(note, Diagnostic::error("It took too long")));
+                    }
+                }
+            }
+            _ => {}
+        }
+        note.revision = 1.into();
+        give_badges(&mut note);
+        self.write(ctx, &note)?;
+        Ok(note)
+    }
+
+    async fn read(&self, ctx: &Context<Notes>, mut state: NoteModel) -> Result<Option<NoteModel>, Diagnostics> {
+        let title = state.title.as_deref().unwrap_or_default().to_owned();
+        let Some(found) = self.load(ctx, &title)? else {
+            return Ok(None);
+        };
+        let text = |name: &str| found.get(name).and_then(Json::as_str).map(str::to_owned);
+        state.id = text("id").into();
+        state.text = text("text").into();
+        state.revision = found.get("revision").and_then(Json::as_i64).into();
+        Ok(Some(state))
+    }
+
+    async fn update(&self, ctx: &Context<Notes>, plan: Plan<NoteModel>) -> Result<NoteModel, Failure<NoteModel>> {
+        let mut note = plan.planned;
+        if note.text.as_deref() == Some("refuse") {
+            return Err(Diagnostic::error("It may not say so").at("text").into());
+        }
+        if note.revision.is_unknown() {
+            let before = plan.prior.and_then(|prior| prior.revision.into_known()).unwrap_or(0);
+            note.revision = (before + 1).into();
+        }
+        give_badges(&mut note);
+        self.write(ctx, &note)?;
+        Ok(note)
+    }
+
+    async fn delete(&self, ctx: &Context<Notes>, state: NoteModel) -> Result<(), Diagnostics> {
+        let file = ctx.shared()?.file(state.title.as_deref().unwrap_or_default())?;
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("delete", &file, &error).into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn import(&self, _ctx: &Context<Notes>, import: Import) -> Result<NoteModel, Diagnostics> {
+        let by_id = import.id().and_then(|id| id.strip_prefix("note/")).map(str::to_owned);
+        let title = by_id.or_else(|| import.identity::<NoteIdentity>().map(|identity| identity.title));
+        let title = title.ok_or_else(|| Diagnostic::error("Not a note's id").detail("`note/<title>` was expected."))?;
+        let nothing = Value::Map(BTreeMap::new());
+        let mut note = <NoteModel as Model>::from_value(&nothing)?;
+        note.title = title.into();
+        Ok(note)
+    }
+
+    fn identity_schema(&self) -> Option<IdentitySchema> {
+        Some(IdentitySchema::of::<NoteIdentity>())
+    }
+
+    fn identity(&self, state: &NoteModel) -> Option<Value> {
+        let title = state.title.as_deref()?.to_owned();
+        Some(Field::to_value(&NoteIdentity { title }))
+    }
+}
+
+/// How many notes there are.
+#[derive(Model, Debug, Clone)]
+struct CountModel {
+    /// The number of notes.
+    #[attr(computed)]
+    total: Attr<i64>,
+}
+
+struct Count;
+
+impl DataSource for Count {
+    type Shared = Notes;
+    type Model = CountModel;
+    const NAME: &'static str = "note_count";
+
+    async fn read(&self, ctx: &Context<Notes>, _config: CountModel) -> Result<CountModel, Diagnostics> {
+        let Some(directory) = ctx.shared()?.directory.as_deref() else {
+            return Ok(CountModel { total: Attr::Null });
+        };
+        let entries = fs::read_dir(directory).map_err(|error| failed("count", directory, &error))?;
+        Ok(CountModel { total: i64::try_from(entries.count()).ok().into() })
+    }
+}
+
+/// What to shout.
+#[derive(Model, Debug, Clone)]
+struct ShoutParams {
+    /// The words.
+    #[attr(validate = [validate::not_empty()])]
+    words: String,
+    /// How often; once if null.
+    times: Option<u32>,
+}
+
+struct Shout;
+
+impl Function for Shout {
+    type Params = ShoutParams;
+    type Output = String;
+    const NAME: &'static str = "shout";
+    const SUMMARY: &'static str = "Says it louder";
+
+    fn call(&self, params: ShoutParams) -> Result<String, FunctionError> {
+        match params.times {
+            Some(times) if times > 10 => Err(FunctionError::argument(1, "more than ten times is noise")),
+            times => Ok(params.words.to_uppercase().repeat(times.unwrap_or(1) as usize)),
+        }
+    }
+}

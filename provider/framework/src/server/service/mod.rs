@@ -1,0 +1,254 @@
+//! The provider service: requests decoded, handed to the provider's code, and
+//! answered.
+
+mod convert;
+mod lookups;
+mod resources;
+mod schemas;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, guarded};
+use crate::proto::tfplugin6 as proto;
+use crate::proto::tfplugin6::provider_server::Provider as ProviderService;
+use crate::schema::Schema;
+use crate::{Diagnostic, Diagnostics, Model, Provider, Registry, Type, Value};
+
+/// One provider, as the host calls it.
+pub struct Service<P: Provider>(Arc<Inner<P>>);
+
+impl<P: Provider> Clone for Service<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Inner<P: Provider> {
+    provider: P,
+    registry: Registry<P::Shared>,
+    config_schema: Schema,
+    config_type: Type,
+    shared: RwLock<Option<Arc<P::Shared>>>,
+    cancellation: Mutex<CancellationToken>,
+    schemas: OnceLock<proto::get_provider_schema::Response>,
+}
+
+impl<P: Provider> Service<P> {
+    pub fn new(provider: P) -> Self {
+        let mut registry = Registry::new();
+        provider.register(&mut registry);
+        let config_schema = P::Config::schema();
+        let config_type = config_schema.to_type();
+        Self(Arc::new(Inner {
+            provider,
+            registry,
+            config_schema,
+            config_type,
+            shared: RwLock::new(None),
+            cancellation: Mutex::new(CancellationToken::new()),
+            schemas: OnceLock::new(),
+        }))
+    }
+
+    /// Asks the operations in flight to end. Later ones are not affected: the
+    /// host goes on to use a provider that it told to stop.
+    pub fn stop(&self) {
+        let mut cancellation = self.0.cancellation.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *cancellation).cancel();
+    }
+
+    /// Runs an operation to its end even when the host hangs up in the middle:
+    /// provider code is never dropped between two side effects.
+    async fn run<T, F>(&self, work: impl FnOnce(Arc<Inner<P>>) -> F) -> Result<Response<T>, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let answer = tokio::spawn(work(Arc::clone(&self.0))).await;
+        answer.map(Response::new).map_err(|error| Status::internal(format!("the provider crashed: {error}")))
+    }
+}
+
+impl<P: Provider> Inner<P> {
+    fn scope(&self) -> Scope<P::Shared> {
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let cancellation = self.cancellation.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Scope { shared, cancellation }
+    }
+
+    fn config(&self, config: Option<proto::DynamicValue>) -> Result<Value, Diagnostics> {
+        convert::decode(config, &self.config_type)
+    }
+
+    async fn validate_config(&self, config: Option<proto::DynamicValue>) -> Result<(), Diagnostics> {
+        let config = self.config(config)?;
+        check(&self.config_schema.attributes, &config).into_result()?;
+        let config = P::Config::from_value(&config)?;
+        guarded(P::NAME, self.provider.validate(&config)).await
+    }
+
+    async fn configure(&self, config: Option<proto::DynamicValue>) -> Diagnostics {
+        let ctx = Scope { shared: None, ..self.scope() }.context(PLAN_TIMEOUT);
+        let made = async {
+            let config = crate::plan::propose::object(&self.config_schema.attributes, &self.config(config)?, &Value::Null);
+            let config = P::Config::from_value(&config)?;
+            guarded(P::NAME, self.provider.configure(&ctx, config)).await
+        };
+        let made = made.await.map(|shared| {
+            *self.shared.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shared));
+        });
+        collect(&ctx, made)
+    }
+}
+
+/// The message for a type that the schema does not have.
+fn no_such(what: &str, name: &str) -> Diagnostics {
+    Diagnostic::error(format!("No {what} is named {name}"))
+        .detail("The host asked for something that this provider's schema does not offer; an older or newer release may.")
+        .into()
+}
+
+#[tonic::async_trait]
+impl<P: Provider> ProviderService for Service<P> {
+    async fn get_metadata(
+        &self,
+        _: Request<proto::get_metadata::Request>,
+    ) -> Result<Response<proto::get_metadata::Response>, Status> {
+        Ok(Response::new(self.0.metadata()))
+    }
+
+    async fn get_provider_schema(
+        &self,
+        _: Request<proto::get_provider_schema::Request>,
+    ) -> Result<Response<proto::get_provider_schema::Response>, Status> {
+        Ok(Response::new(self.0.schemas.get_or_init(|| self.0.all_schemas()).clone()))
+    }
+
+    async fn get_resource_identity_schemas(
+        &self,
+        _: Request<proto::get_resource_identity_schemas::Request>,
+    ) -> Result<Response<proto::get_resource_identity_schemas::Response>, Status> {
+        Ok(Response::new(self.0.identity_schemas()))
+    }
+
+    async fn validate_provider_config(
+        &self,
+        request: Request<proto::validate_provider_config::Request>,
+    ) -> Result<Response<proto::validate_provider_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move {
+            let result = inner.validate_config(request.config).await;
+            proto::validate_provider_config::Response { diagnostics: convert::outcome(result) }
+        })
+        .await
+    }
+
+    async fn configure_provider(
+        &self,
+        request: Request<proto::configure_provider::Request>,
+    ) -> Result<Response<proto::configure_provider::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move {
+            let diagnostics = convert::diagnostics(inner.configure(request.config).await);
+            proto::configure_provider::Response { diagnostics }
+        })
+        .await
+    }
+
+    async fn stop_provider(
+        &self,
+        _: Request<proto::stop_provider::Request>,
+    ) -> Result<Response<proto::stop_provider::Response>, Status> {
+        self.stop();
+        Ok(Response::new(proto::stop_provider::Response::default()))
+    }
+
+    async fn validate_resource_config(
+        &self,
+        request: Request<proto::validate_resource_config::Request>,
+    ) -> Result<Response<proto::validate_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.validate_resource(request).await }).await
+    }
+
+    async fn upgrade_resource_state(
+        &self,
+        request: Request<proto::upgrade_resource_state::Request>,
+    ) -> Result<Response<proto::upgrade_resource_state::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.upgrade_state(request).await }).await
+    }
+
+    async fn upgrade_resource_identity(
+        &self,
+        request: Request<proto::upgrade_resource_identity::Request>,
+    ) -> Result<Response<proto::upgrade_resource_identity::Response>, Status> {
+        Ok(Response::new(self.0.upgrade_identity(request.into_inner())))
+    }
+
+    async fn read_resource(
+        &self,
+        request: Request<proto::read_resource::Request>,
+    ) -> Result<Response<proto::read_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.read(request).await }).await
+    }
+
+    async fn plan_resource_change(
+        &self,
+        request: Request<proto::plan_resource_change::Request>,
+    ) -> Result<Response<proto::plan_resource_change::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.plan(request).await }).await
+    }
+
+    async fn apply_resource_change(
+        &self,
+        request: Request<proto::apply_resource_change::Request>,
+    ) -> Result<Response<proto::apply_resource_change::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.apply(request).await }).await
+    }
+
+    async fn import_resource_state(
+        &self,
+        request: Request<proto::import_resource_state::Request>,
+    ) -> Result<Response<proto::import_resource_state::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.import(request).await }).await
+    }
+
+    async fn validate_data_resource_config(
+        &self,
+        request: Request<proto::validate_data_resource_config::Request>,
+    ) -> Result<Response<proto::validate_data_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.validate_data_source(request).await }).await
+    }
+
+    async fn read_data_source(
+        &self,
+        request: Request<proto::read_data_source::Request>,
+    ) -> Result<Response<proto::read_data_source::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.read_data_source(request).await }).await
+    }
+
+    async fn get_functions(
+        &self,
+        _: Request<proto::get_functions::Request>,
+    ) -> Result<Response<proto::get_functions::Response>, Status> {
+        Ok(Response::new(proto::get_functions::Response { functions: self.0.functions(), diagnostics: Vec::new() }))
+    }
+
+    async fn call_function(
+        &self,
+        request: Request<proto::call_function::Request>,
+    ) -> Result<Response<proto::call_function::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.call_function(request) }).await
+    }
+}

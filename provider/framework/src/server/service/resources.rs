@@ -1,0 +1,220 @@
+//! Managed resources on the wire.
+
+use super::convert::{self, decode, diagnostics, encode};
+use super::{Inner, no_such};
+use crate::erased::{AnyResource, Applied, Change};
+use crate::proto::tfplugin6 as proto;
+use crate::resource::{IdentitySchema, Import};
+use crate::schema::{Attribute, Kind, object_type};
+use crate::{AttributePath, Diagnostic, Diagnostics, Provider, Value};
+
+impl<P: Provider> Inner<P> {
+    fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Shared>, Diagnostics> {
+        self.registry.resources.get(name).map(AsRef::as_ref).ok_or_else(|| no_such("resource", name))
+    }
+
+    pub async fn validate_resource(
+        &self,
+        request: proto::validate_resource_config::Request,
+    ) -> proto::validate_resource_config::Response {
+        let checked = async {
+            let resource = self.resource(&request.type_name)?;
+            let config = decode(request.config, resource.kind())?;
+            let writes = request.client_capabilities.is_some_and(|client| client.write_only_attributes_allowed);
+            let mut found = Diagnostics::new();
+            if !writes {
+                let attributes = &resource.schema().attributes;
+                refuse_write_only(attributes, &config, &AttributePath::new(), &mut found);
+            }
+            found.append(resource.validate(self.scope(), config).await);
+            Ok::<_, Diagnostics>(found)
+        };
+        let found = checked.await.unwrap_or_else(|errors| errors);
+        proto::validate_resource_config::Response { diagnostics: diagnostics(found) }
+    }
+
+    pub async fn upgrade_state(
+        &self,
+        request: proto::upgrade_resource_state::Request,
+    ) -> proto::upgrade_resource_state::Response {
+        let upgraded = async {
+            let resource = self.resource(&request.type_name)?;
+            let json = request.raw_state.map(|state| state.json).unwrap_or_default();
+            resource.upgrade(request.version, if json.is_empty() { b"null" } else { &json }).await
+        };
+        let (state, errors) = match upgraded.await {
+            Ok(state) => (Some(state), Diagnostics::new()),
+            Err(errors) => (None, errors),
+        };
+        proto::upgrade_resource_state::Response {
+            upgraded_state: state.as_ref().and_then(encode),
+            diagnostics: diagnostics(errors),
+        }
+    }
+
+    /// Identities have had one version so far: what is saved is read by the
+    /// current attributes.
+    pub fn upgrade_identity(
+        &self,
+        request: proto::upgrade_resource_identity::Request,
+    ) -> proto::upgrade_resource_identity::Response {
+        let upgraded = || {
+            let resource = self.resource(&request.type_name)?;
+            let schema = resource.identity_schema().ok_or_else(|| no_such("identity of resource", &request.type_name))?;
+            let json = request.raw_identity.as_ref().map(|identity| identity.json.as_ref()).unwrap_or(b"null");
+            Value::from_json(json, &object_type(&schema.attributes)).map_err(|error| {
+                Diagnostics::from(Diagnostic::error("A saved identity cannot be read").detail(error.to_string()))
+            })
+        };
+        let (identity, errors) = match upgraded() {
+            Ok(identity) => (Some(identity), Diagnostics::new()),
+            Err(errors) => (None, errors),
+        };
+        proto::upgrade_resource_identity::Response {
+            upgraded_identity: convert::identity(identity.as_ref()),
+            diagnostics: diagnostics(errors),
+        }
+    }
+
+    pub async fn read(&self, request: proto::read_resource::Request) -> proto::read_resource::Response {
+        let read = async {
+            let resource = self.resource(&request.type_name)?;
+            let state = decode(request.current_state.clone(), resource.kind())?;
+            Ok::<_, Diagnostics>(resource.read(self.scope(), state, request.private.to_vec()).await)
+        };
+        match read.await {
+            Ok(read) => proto::read_resource::Response {
+                new_identity: convert::identity(read.identity.as_ref()).or(request.current_identity),
+                new_state: encode(&read.state),
+                diagnostics: diagnostics(read.diagnostics),
+                private: read.private.into(),
+                deferred: None,
+            },
+            // What cannot be read is kept as it was.
+            Err(errors) => proto::read_resource::Response {
+                new_state: request.current_state,
+                diagnostics: diagnostics(errors),
+                private: request.private,
+                deferred: None,
+                new_identity: request.current_identity,
+            },
+        }
+    }
+
+    pub async fn plan(&self, request: proto::plan_resource_change::Request) -> proto::plan_resource_change::Response {
+        let planned = async {
+            let resource = self.resource(&request.type_name)?;
+            let change = Change {
+                prior: decode(request.prior_state, resource.kind())?,
+                // The host's proposal is not read: it is computed here in the
+                // same way, and correctly inside sets.
+                planned: Value::Null,
+                config: decode(request.config, resource.kind())?,
+                private: request.prior_private.to_vec(),
+            };
+            Ok::<_, Diagnostics>(resource.plan(self.scope(), change).await)
+        };
+        match planned.await {
+            Ok(planned) => proto::plan_resource_change::Response {
+                planned_state: encode(&planned.state),
+                requires_replace: planned.replace.iter().map(convert::path).collect(),
+                planned_private: planned.private.into(),
+                diagnostics: diagnostics(planned.diagnostics),
+                planned_identity: request.prior_identity,
+                ..Default::default()
+            },
+            Err(errors) => proto::plan_resource_change::Response {
+                planned_state: request.proposed_new_state,
+                diagnostics: diagnostics(errors),
+                planned_identity: request.prior_identity,
+                ..Default::default()
+            },
+        }
+    }
+
+    pub async fn apply(&self, request: proto::apply_resource_change::Request) -> proto::apply_resource_change::Response {
+        let applied = async {
+            let resource = self.resource(&request.type_name)?;
+            let change = Change {
+                prior: decode(request.prior_state.clone(), resource.kind())?,
+                planned: decode(request.planned_state, resource.kind())?,
+                config: decode(request.config, resource.kind())?,
+                private: request.planned_private.to_vec(),
+            };
+            Ok::<_, Diagnostics>(resource.apply(self.scope(), change).await)
+        };
+        match applied.await {
+            Ok(Applied { state, identity, private, diagnostics: found }) => {
+                let identity = convert::identity(identity.as_ref());
+                proto::apply_resource_change::Response {
+                    new_identity: if state.is_null() { None } else { identity.or(request.planned_identity) },
+                    new_state: encode(&state),
+                    private: private.into(),
+                    diagnostics: diagnostics(found),
+                    ..Default::default()
+                }
+            }
+            // Nothing was done.
+            Err(errors) => proto::apply_resource_change::Response {
+                new_state: request.prior_state,
+                private: request.planned_private,
+                diagnostics: diagnostics(errors),
+                new_identity: request.planned_identity,
+                ..Default::default()
+            },
+        }
+    }
+
+    pub async fn import(
+        &self,
+        request: proto::import_resource_state::Request,
+    ) -> proto::import_resource_state::Response {
+        let type_name = request.type_name.clone();
+        let imported = async {
+            let resource = self.resource(&request.type_name)?;
+            let import = match (request.identity.and_then(|identity| identity.identity_data), resource.identity_schema()) {
+                (Some(identity), Some(schema)) => Import::Identity(identity_value(identity, schema)?),
+                _ => Import::Id(request.id),
+            };
+            let read = resource.import(self.scope(), import).await;
+            if read.diagnostics.has_errors() { Err(read.diagnostics) } else { Ok(read) }
+        };
+        match imported.await {
+            Ok(read) => proto::import_resource_state::Response {
+                imported_resources: vec![proto::import_resource_state::ImportedResource {
+                    type_name,
+                    identity: convert::identity(read.identity.as_ref()),
+                    state: encode(&read.state),
+                    private: read.private.into(),
+                }],
+                diagnostics: diagnostics(read.diagnostics),
+                deferred: None,
+            },
+            Err(errors) => proto::import_resource_state::Response {
+                diagnostics: diagnostics(errors),
+                ..Default::default()
+            },
+        }
+    }
+}
+
+fn identity_value(identity: proto::DynamicValue, schema: &IdentitySchema) -> Result<Value, Diagnostics> {
+    decode(Some(identity), &object_type(&schema.attributes))
+}
+
+/// A host that does not know write-only attributes would store them.
+fn refuse_write_only(attributes: &[Attribute], config: &Value, path: &AttributePath, found: &mut Diagnostics) {
+    for attribute in attributes {
+        let value = config.get(attribute.name);
+        let path = path.attribute(attribute.name);
+        if attribute.write_only && !value.is_null() {
+            found.error_at(
+                path,
+                format!("`{}` needs a host with write-only attributes", attribute.name),
+                "This host would store the value in its state. Terraform knows write-only attributes since 1.11, OpenTofu since 1.11.",
+            );
+        } else if let (Kind::Nested(_, nested), Value::Map(_)) = (&attribute.kind, value) {
+            refuse_write_only(nested, value, &path, found);
+        }
+    }
+}

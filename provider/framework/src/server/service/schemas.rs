@@ -1,0 +1,143 @@
+//! What the provider offers, in the wire's words.
+
+use std::collections::HashMap;
+
+use super::Inner;
+use crate::Provider;
+use crate::erased::AnyFunction;
+use crate::proto::tfplugin6 as proto;
+use crate::resource::IdentitySchema;
+use crate::schema::{Attribute, Kind, Mode, Nesting, Schema};
+
+fn capabilities() -> proto::ServerCapabilities {
+    proto::ServerCapabilities {
+        plan_destroy: true,
+        get_provider_schema_optional: true,
+        move_resource_state: false,
+        generate_resource_config: false,
+    }
+}
+
+impl<P: Provider> Inner<P> {
+    pub fn all_schemas(&self) -> proto::get_provider_schema::Response {
+        let resources = self.registry.resources.iter();
+        let data_sources = self.registry.data_sources.iter();
+        proto::get_provider_schema::Response {
+            provider: Some(schema(&self.config_schema)),
+            resource_schemas: resources.map(|(name, resource)| ((*name).into(), schema(resource.schema()))).collect(),
+            data_source_schemas: data_sources.map(|(name, source)| ((*name).into(), schema(source.schema()))).collect(),
+            functions: self.functions(),
+            server_capabilities: Some(capabilities()),
+            ..Default::default()
+        }
+    }
+
+    pub fn metadata(&self) -> proto::get_metadata::Response {
+        use proto::get_metadata::{FunctionMetadata, TypeMetadata};
+        let named = |name: &&'static str| TypeMetadata { type_name: (*name).into() };
+        let function = |name: &&'static str| FunctionMetadata { name: (*name).into() };
+        proto::get_metadata::Response {
+            server_capabilities: Some(capabilities()),
+            data_sources: self.registry.data_sources.keys().map(named).collect(),
+            resources: self.registry.resources.keys().map(named).collect(),
+            functions: self.registry.functions.keys().map(function).collect(),
+            ..Default::default()
+        }
+    }
+
+    pub fn identity_schemas(&self) -> proto::get_resource_identity_schemas::Response {
+        let with_identity = self
+            .registry
+            .resources
+            .iter()
+            .filter_map(|(name, resource)| Some(((*name).into(), identity_schema(resource.identity_schema()?))));
+        proto::get_resource_identity_schemas::Response {
+            identity_schemas: with_identity.collect(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    pub fn functions(&self) -> HashMap<String, proto::Function> {
+        self.registry.functions.iter().map(|(name, made)| ((*name).into(), function(made.as_ref()))).collect()
+    }
+}
+
+fn schema(schema: &Schema) -> proto::Schema {
+    proto::Schema {
+        version: schema.version,
+        block: Some(proto::schema::Block {
+            version: schema.version,
+            attributes: schema.attributes.iter().map(attribute).collect(),
+            block_types: Vec::new(),
+            description: schema.description.clone(),
+            description_kind: proto::StringKind::Markdown.into(),
+            deprecated: schema.deprecated.is_some(),
+            deprecation_message: schema.deprecated.clone().unwrap_or_default(),
+        }),
+    }
+}
+
+fn attribute(attribute: &Attribute) -> proto::schema::Attribute {
+    let (kind, nested_type) = match &attribute.kind {
+        Kind::Plain(kind) => (kind.to_json().to_string().into(), None),
+        Kind::Nested(nesting, nested) => (Default::default(), Some(object(*nesting, nested))),
+    };
+    proto::schema::Attribute {
+        name: attribute.name.into(),
+        r#type: kind,
+        description: attribute.description.into(),
+        required: attribute.mode == Mode::Required,
+        optional: matches!(attribute.mode, Mode::Optional | Mode::OptionalComputed),
+        computed: attribute.is_computed(),
+        sensitive: attribute.sensitive,
+        description_kind: proto::StringKind::Markdown.into(),
+        deprecated: attribute.deprecated.is_some(),
+        nested_type,
+        write_only: attribute.write_only,
+        deprecation_message: attribute.deprecated.unwrap_or_default().into(),
+    }
+}
+
+fn object(nesting: Nesting, attributes: &[Attribute]) -> proto::schema::Object {
+    use proto::schema::object::NestingMode;
+    let nesting = match nesting {
+        Nesting::Single => NestingMode::Single,
+        Nesting::List => NestingMode::List,
+        Nesting::Set => NestingMode::Set,
+        Nesting::Map => NestingMode::Map,
+    };
+    proto::schema::Object { attributes: attributes.iter().map(attribute).collect(), nesting: nesting.into() }
+}
+
+fn identity_schema(schema: &IdentitySchema) -> proto::ResourceIdentitySchema {
+    let attribute = |attribute: &Attribute| proto::resource_identity_schema::IdentityAttribute {
+        name: attribute.name.into(),
+        r#type: attribute.kind.to_type().to_json().to_string().into(),
+        required_for_import: attribute.mode == Mode::Required,
+        optional_for_import: attribute.mode != Mode::Required,
+        description: attribute.description.into(),
+    };
+    proto::ResourceIdentitySchema {
+        version: schema.version,
+        identity_attributes: schema.attributes.iter().map(attribute).collect(),
+    }
+}
+
+fn function(function: &dyn AnyFunction) -> proto::Function {
+    let parameter = |parameter: &Attribute| proto::function::Parameter {
+        name: parameter.name.into(),
+        r#type: parameter.kind.to_type().to_json().to_string().into(),
+        allow_null_value: parameter.mode != Mode::Required,
+        allow_unknown_values: false,
+        description: parameter.description.into(),
+        description_kind: proto::StringKind::Markdown.into(),
+    };
+    proto::Function {
+        parameters: function.parameters().iter().map(parameter).collect(),
+        r#return: Some(proto::function::Return { r#type: function.output().to_json().to_string().into() }),
+        summary: function.summary().into(),
+        description: function.description().into(),
+        description_kind: proto::StringKind::Markdown.into(),
+        ..Default::default()
+    }
+}
