@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn the_protocol_is_negotiated() {
-        let with = |versions| invitation(&[COOKIE, ("PLUGIN_CLIENT_CERT", "x"), ("PLUGIN_PROTOCOL_VERSIONS", versions)]);
+        let with =
+            |versions| invitation(&[COOKIE, ("PLUGIN_CLIENT_CERT", "x"), ("PLUGIN_PROTOCOL_VERSIONS", versions)]);
         assert!(with("5,6").is_ok());
         assert_eq!(with("4,5"), Err(Refusal::Protocol("4,5".into())));
         assert_eq!(with("66"), Err(Refusal::Protocol("66".into())));

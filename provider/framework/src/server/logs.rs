@@ -121,9 +121,7 @@ mod tests {
     use super::*;
 
     fn asked(variables: &[(&str, &str)]) -> LevelFilter {
-        level("falaj", |name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        })
+        level("falaj", |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The process that a host starts: handshake, connections, services, end.
 
 mod handshake;
-mod listener;
 mod lifetime;
+mod listener;
 mod logs;
 mod plugin;
 pub(crate) mod service;
@@ -56,9 +56,8 @@ pub fn serve<P: Provider>(provider: P) -> ExitCode {
     };
     logs::install(P::NAME);
     lifetime::install_panic_hook();
-    let served = runtime.block_on(async {
-        if debug { serve_debug(provider).await } else { serve_host(provider).await }
-    });
+    let served =
+        runtime.block_on(async { if debug { serve_debug(provider).await } else { serve_host(provider).await } });
     runtime.shutdown_timeout(GRACE);
     match served {
         Ok(()) => ExitCode::SUCCESS,

@@ -50,10 +50,7 @@ impl GrpcStdio for Stdio {
 
 #[tonic::async_trait]
 impl GrpcBroker for Broker {
-    async fn start_stream(
-        &self,
-        _: Request<Streaming<ConnInfo>>,
-    ) -> Result<Response<BoxStream<ConnInfo>>, Status> {
+    async fn start_stream(&self, _: Request<Streaming<ConnInfo>>) -> Result<Response<BoxStream<ConnInfo>>, Status> {
         Ok(Response::new(silent(self.0.clone())))
     }
 }

@@ -93,7 +93,8 @@ impl<P: Provider> Inner<P> {
     async fn configure(&self, config: Option<proto::DynamicValue>) -> Diagnostics {
         let ctx = Scope { shared: None, ..self.scope() }.context(PLAN_TIMEOUT);
         let made = async {
-            let config = crate::plan::propose::object(&self.config_schema.attributes, &self.config(config)?, &Value::Null);
+            let config =
+                crate::plan::propose::object(&self.config_schema.attributes, &self.config(config)?, &Value::Null);
             let config = P::Config::from_value(&config)?;
             guarded(P::NAME, self.provider.configure(&ctx, config)).await
         };
@@ -107,7 +108,9 @@ impl<P: Provider> Inner<P> {
 /// The message for a type that the schema does not have.
 fn no_such(what: &str, name: &str) -> Diagnostics {
     Diagnostic::error(format!("No {what} is named {name}"))
-        .detail("The host asked for something that this provider's schema does not offer; an older or newer release may.")
+        .detail(
+            "The host asked for something that this provider's schema does not offer; an older or newer release may.",
+        )
         .into()
 }
 

@@ -60,7 +60,8 @@ impl<P: Provider> Inner<P> {
     ) -> proto::upgrade_resource_identity::Response {
         let upgraded = || {
             let resource = self.resource(&request.type_name)?;
-            let schema = resource.identity_schema().ok_or_else(|| no_such("identity of resource", &request.type_name))?;
+            let schema =
+                resource.identity_schema().ok_or_else(|| no_such("identity of resource", &request.type_name))?;
             let json = request.raw_identity.as_ref().map(|identity| identity.json.as_ref()).unwrap_or(b"null");
             Value::from_json(json, &object_type(&schema.attributes)).map_err(|error| {
                 Diagnostics::from(Diagnostic::error("A saved identity cannot be read").detail(error.to_string()))
@@ -132,7 +133,10 @@ impl<P: Provider> Inner<P> {
         }
     }
 
-    pub async fn apply(&self, request: proto::apply_resource_change::Request) -> proto::apply_resource_change::Response {
+    pub async fn apply(
+        &self,
+        request: proto::apply_resource_change::Request,
+    ) -> proto::apply_resource_change::Response {
         let applied = async {
             let resource = self.resource(&request.type_name)?;
             let change = Change {
@@ -172,10 +176,11 @@ impl<P: Provider> Inner<P> {
         let type_name = request.type_name.clone();
         let imported = async {
             let resource = self.resource(&request.type_name)?;
-            let import = match (request.identity.and_then(|identity| identity.identity_data), resource.identity_schema()) {
-                (Some(identity), Some(schema)) => Import::Identity(identity_value(identity, schema)?),
-                _ => Import::Id(request.id),
-            };
+            let import =
+                match (request.identity.and_then(|identity| identity.identity_data), resource.identity_schema()) {
+                    (Some(identity), Some(schema)) => Import::Identity(identity_value(identity, schema)?),
+                    _ => Import::Id(request.id),
+                };
             let read = resource.import(self.scope(), import).await;
             if read.diagnostics.has_errors() { Err(read.diagnostics) } else { Ok(read) }
         };
@@ -190,10 +195,9 @@ impl<P: Provider> Inner<P> {
                 diagnostics: diagnostics(read.diagnostics),
                 deferred: None,
             },
-            Err(errors) => proto::import_resource_state::Response {
-                diagnostics: diagnostics(errors),
-                ..Default::default()
-            },
+            Err(errors) => {
+                proto::import_resource_state::Response { diagnostics: diagnostics(errors), ..Default::default() }
+            }
         }
     }
 }
