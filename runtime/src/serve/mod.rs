@@ -1,3 +1,214 @@
-//! `falaj serve`: the process that answers predictions.
+//! `falaj serve`: the process that answers predictions, one per workspace.
+//!
+//! It has neither database nor KMS credentials, and reads no configuration.
+//! The server that starts it gives it three things: a socket pair as standard
+//! input, over which come model bytes, the routing snapshot, certificates and
+//! capture keys ([`protocol`]); the listening socket as standard output; and a
+//! log file as standard error. When the channel ends it finishes what is in
+//! flight, closes the capture segments and exits.
 
+pub mod capture;
+mod control;
+mod http;
+mod identity;
+mod infer;
+mod listener;
+mod metrics;
+mod models;
 pub mod protocol;
+mod routing;
+mod shadow;
+mod state;
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use falaj_engine::infer::OnnxRuntime;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::pipe;
+use capture::Capture;
+use control::Builder;
+use metrics::Metrics;
+use models::Models;
+use protocol::{FromServe, ToServe};
+use shadow::Shadows;
+use state::{Counter, State};
+
+pub use state::Limits;
+
+/// Events that may wait to be sent to the server.
+const EVENTS: usize = 256;
+
+/// Arguments of `falaj serve`. Nothing secret is among them.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// The ONNX Runtime library. Without it only models trained here are served.
+    #[arg(long, value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Serves until the channel on standard input ends, or SIGTERM.
+///
+/// # Errors
+/// If standard input is no unix socket or standard output no listening socket.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let channel = std::io::stdin().as_fd().try_clone_to_owned().context("standard input")?;
+    let channel = std::os::unix::net::UnixStream::from(channel);
+    channel.set_nonblocking(true)?;
+    let channel = UnixStream::from_std(channel).context("standard input has to be the channel to the server")?;
+    let listener = std::io::stdout().as_fd().try_clone_to_owned().context("standard output")?;
+    let listener = std::net::TcpListener::from(listener);
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener).context("standard output has to be the listening socket")?;
+    let stop = CancellationToken::new();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        terminate.recv().await;
+        stopping.cancel();
+    });
+    serve(&args, Limits::default(), channel, listener, stop).await
+}
+
+/// Serves over this channel and listener until the channel ends or `stop`.
+/// Connections are accepted once the first snapshot is in force.
+///
+/// # Errors
+/// If a thread cannot be started.
+pub async fn serve(
+    args: &Args,
+    limits: Limits,
+    channel: UnixStream,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = Arc::new(Metrics::default());
+    let (events, outbox) = mpsc::channel(EVENTS);
+    let (receiving, sending) = channel.into_split();
+    let reporting = tokio::spawn(control::report(pipe::Sender::new(sending), outbox));
+    let (capture, capturing) = Capture::start(metrics.clone(), events.clone());
+    let (shadows, inbox) = Shadows::new(metrics.clone());
+    let state = Arc::new(State {
+        routing: ArcSwap::default(),
+        unknown: metrics.requests("", ""),
+        metrics: metrics.clone(),
+        capture,
+        shadows,
+        limits,
+        in_flight: Counter::default(),
+        body_bytes: Counter::default(),
+    });
+    let weak = Arc::downgrade(&state);
+    inbox.start(move |job| answer_as_shadow(&weak, job))?;
+
+    let drain = CancellationToken::new();
+    let builder = Builder::new(Models::new(load_library(args).await, parallelism()), metrics);
+    let commands = pipe::Receiver::new(receiving);
+    let listening = obey(&state, builder, commands, &events, listener, &drain, &stop).await;
+
+    drain.cancel();
+    if let Some(listening) = listening {
+        listening.await?;
+    }
+    state.shadows.settle().await;
+    state.capture.flush().await;
+    // The writer and the reporter end when nobody can hand them anything.
+    drop((state, events));
+    capturing.await?;
+    reporting.await?;
+    Ok(())
+}
+
+/// Does what the server says until it says no more. Gives the task that serves
+/// connections, once there is one.
+async fn obey(
+    state: &Arc<State>,
+    mut builder: Builder,
+    mut commands: control::Commands<tokio::net::unix::OwnedReadHalf>,
+    events: &mpsc::Sender<FromServe>,
+    listener: TcpListener,
+    drain: &CancellationToken,
+    stop: &CancellationToken,
+) -> Option<tokio::task::JoinHandle<()>> {
+    let mut listener = Some(listener);
+    let mut listening = None;
+    loop {
+        let command = tokio::select! {
+            command = control::next(&mut commands) => command,
+            () = stop.cancelled() => None,
+        };
+        let event = match command {
+            None | Some((ToServe::Drain, _)) => return listening,
+            Some((ToServe::Artifact { digest, format }, bytes)) => {
+                builder.models().add(digest, format, bytes);
+                continue;
+            }
+            Some((ToServe::Flush, _)) => {
+                let state = state.clone();
+                tokio::spawn(async move {
+                    state.shadows.settle().await;
+                    state.capture.flush().await;
+                });
+                continue;
+            }
+            Some((ToServe::Snapshot(snapshot), _)) => {
+                let generation = snapshot.generation;
+                // Loading models is work; connections are served meanwhile.
+                let built = tokio::task::spawn_blocking(move || {
+                    let routing = builder.build(&snapshot);
+                    (builder, routing)
+                });
+                let Ok((returned, routing)) = built.await else { return listening };
+                builder = returned;
+                match routing {
+                    Ok(routing) => {
+                        if routing.tls.is_none() {
+                            tracing::warn!("serving plain text to anybody; this is for benchmarks only");
+                        }
+                        state.routing.store(Arc::new(routing));
+                        if let Some(listener) = listener.take() {
+                            let serving = listener::listen(state.clone(), listener, drain.clone());
+                            listening = Some(tokio::spawn(serving));
+                        }
+                        FromServe::Ready { generation }
+                    }
+                    Err(reason) => {
+                        tracing::error!(generation, reason, "a snapshot cannot be served");
+                        FromServe::Failed { generation, reason }
+                    }
+                }
+            }
+        };
+        // The reporter outlives every sender.
+        let _ = events.send(event).await;
+    }
+}
+
+fn answer_as_shadow(state: &Weak<State>, job: shadow::Job) {
+    if let Some(state) = state.upgrade() {
+        infer::shadow(&state, job);
+    }
+}
+
+/// The library, or why models in ONNX cannot be served.
+async fn load_library(args: &Args) -> Result<OnnxRuntime, String> {
+    let Some(path) = args.onnxruntime.clone() else {
+        return Err("an ONNX model needs the ONNX Runtime library, and none was given with --onnxruntime".to_owned());
+    };
+    let loaded = tokio::task::spawn_blocking(move || OnnxRuntime::load(&path).map_err(|e| e.to_string())).await;
+    let loaded = loaded.unwrap_or_else(|e| Err(e.to_string()));
+    if let Err(error) = &loaded {
+        tracing::error!(error, "models in ONNX cannot be served");
+    }
+    loaded
+}
+
+fn parallelism() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
