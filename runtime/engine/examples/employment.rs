@@ -1,20 +1,27 @@
 //! Trains on 2015 and measures on 2016 of the census employment data, per
 //! algorithm, to put beside scikit-learn's figures (`employment.py`).
 //!
-//! The three files are in the Python wheel nannyml 0.13.1:
-//! `employment DIRECTORY` where DIRECTORY holds `employment_MA_*.pq`.
+//! Then compares 2015 with what came later, and with the people of 2018 who had
+//! moved, by the default rules.
+//!
+//! `employment DIRECTORY [REPORTS]`: DIRECTORY holds the `employment_MA_*.pq`
+//! of the Python wheel nannyml 0.13.1; drift reports are written to REPORTS.
 
 use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchReader};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, RecordBatchReader};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use falaj_api::feature_store::DataType;
 use falaj_api::model::{Algorithm, Evaluation, Mlp, Ridge, Split};
+use falaj_api::monitor::{Drift, DriftReport, PerformanceFloor};
 use falaj_engine::metrics::classification::Classification;
-use falaj_engine::train::Run;
+use falaj_engine::metrics::performance::performance;
+use falaj_engine::model::Task;
+use falaj_engine::train::{Run, SCORE, Trained};
+use falaj_engine::{drift, report};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 const FEATURES: [&str; 16] = [
@@ -62,6 +69,64 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             measured.accuracy,
             measured.calibration_error,
         );
+        if algorithm.name() == "logistic" {
+            compare(&trained, &features, &later, &truth)?;
+        }
+    }
+    Ok(())
+}
+
+/// The two acts of the quickstart.
+fn compare(
+    trained: &Trained,
+    features: &[(String, DataType)],
+    later: &RecordBatch,
+    truth: &RecordBatch,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let labels: Vec<f64> = integers(truth, "employed")?.iter().map(|label| *label as f64).collect();
+    let scores = trained.model.score(&trained.model.encoder.encode(later)?);
+    let moved = falaj_engine::column::text(later, "MIG")?;
+    let year = integers(later, "year")?;
+    let act_2: Vec<bool> = year.iter().zip(moved.iter()).map(|(year, m)| *year == 2018 && m != Some("1")).collect();
+    for (name, chosen) in [("2016 to 2018", vec![true; year.len()]), ("2018, moved", act_2)] {
+        let pick = |values: &[f64]| -> Vec<f64> {
+            values.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(value, _)| *value).collect()
+        };
+        let (labels, scores) = (pick(&labels), pick(&scores));
+        let rows = filter_record_batch(later, &BooleanArray::from(chosen.clone()))?;
+        let schema = rows.schema();
+        let columns = schema.fields().iter().map(|f| f.name().clone()).zip(rows.columns().iter().cloned());
+        let scored: ArrayRef = std::sync::Arc::new(Float64Array::from(scores.clone()));
+        let current = RecordBatch::try_from_iter(columns.chain([(SCORE.to_owned(), scored)]))?;
+        let started = Instant::now();
+        let outcome = drift::compare::compare(&trained.baseline, &current, features, &Drift::default())?;
+        let seconds = started.elapsed().as_secs_f64();
+        let auc = trained.metrics.get("auc").copied().unwrap_or_default();
+        let floor = PerformanceFloor { metric: "auc".to_owned(), min: 0.78 };
+        let performance = performance(Task::Classification, "auc", auc, Some(&floor), &labels, &scores)?;
+        let summary = report::summary(&outcome, performance.as_ref());
+        println!("{name}: {} rows, {seconds:.2} s: {summary}", current.num_rows());
+        if let Some(directory) = std::env::args().nth(2) {
+            let report = DriftReport {
+                id: "example".to_owned(),
+                monitor: "employed".to_owned(),
+                endpoint: "employed".to_owned(),
+                model: "employed".to_owned(),
+                model_version: 1,
+                at: "2026-11-24T13:00:00Z".parse()?,
+                from: "2026-11-23T13:00:00Z".parse()?,
+                until: "2026-11-24T13:00:00Z".parse()?,
+                verdict: outcome.verdict,
+                summary,
+                rows_baseline: outcome.rows_baseline,
+                rows_current: outcome.rows_current,
+                features: outcome.features,
+                prediction: outcome.prediction,
+                performance,
+            };
+            let file = Path::new(&directory).join(format!("{}.html", name.replace([' ', ','], "-")));
+            std::fs::write(file, report::html(&report))?;
+        }
     }
     Ok(())
 }

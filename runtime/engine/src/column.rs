@@ -40,7 +40,9 @@ pub fn numeric(batch: &RecordBatch, name: &str) -> Result<Vec<f64>> {
     Ok(array.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
 }
 
-/// The column as text, one value per row; numbers are written out.
+/// The column as text, one value per row; numbers are written out, whole ones
+/// without a fraction whatever their type, because codes with gaps often come
+/// as floating-point numbers.
 ///
 /// # Errors
 /// If the column is missing or has no plain textual form (lists, structs, ...).
@@ -52,6 +54,10 @@ pub fn text(batch: &RecordBatch, name: &str) -> Result<StringArray> {
     };
     if !usable {
         return Err(wrong_type(name, array, "text or a number"));
+    }
+    if array.data_type().is_floating() {
+        let numbers = cast(array, &DataType::Float64)?;
+        return Ok(numbers.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| v.to_string())).collect());
     }
     Ok(cast(array, &DataType::Utf8)?.as_string::<i32>().clone())
 }
@@ -93,4 +99,42 @@ pub fn micros(batch: &RecordBatch, name: &str) -> Result<Vec<Option<i64>>> {
 
 fn wrong_type(name: &str, array: &ArrayRef, expected: &'static str) -> Error {
     Error::ColumnType { column: name.to_owned(), found: array.data_type().to_string(), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Date32Array, Float64Array, TimestampNanosecondArray, TimestampSecondArray};
+
+    use super::*;
+
+    fn batch(values: ArrayRef) -> RecordBatch {
+        RecordBatch::try_from_iter([("column", values)]).unwrap()
+    }
+
+    #[test]
+    fn whole_numbers_become_text_without_a_fraction() {
+        let codes = batch(Arc::new(Float64Array::from(vec![Some(16.0), None, Some(2.5)])));
+        let text = text(&codes, "column").unwrap();
+        assert_eq!(text.iter().collect::<Vec<_>>(), [Some("16"), None, Some("2.5")]);
+    }
+
+    #[test]
+    fn times_of_any_unit_zone_or_spelling_are_the_same_moment() {
+        let moment = 1_700_000_000_i64;
+        let days = 19_675;
+        let moments: Vec<(ArrayRef, i64)> = vec![
+            (Arc::new(TimestampSecondArray::from(vec![moment]).with_timezone("Asia/Dubai")), moment),
+            (Arc::new(TimestampNanosecondArray::from(vec![moment * 1_000_000_000])), moment),
+            (Arc::new(StringArray::from(vec!["2023-11-15T02:13:20+04:00"])), moment),
+            (Arc::new(StringArray::from(vec!["2023-11-14T22:13:20"])), moment),
+            (Arc::new(Date32Array::from(vec![days])), i64::from(days) * 86_400),
+        ];
+        for (values, seconds) in moments {
+            assert_eq!(micros(&batch(values), "column").unwrap(), [Some(seconds * 1_000_000)]);
+        }
+        let wrong = batch(Arc::new(StringArray::from(vec!["yesterday"])));
+        assert!(micros(&wrong, "column").unwrap_err().to_string().contains("RFC 3339"));
+    }
 }

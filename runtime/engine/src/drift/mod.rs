@@ -9,7 +9,8 @@
 //! unlikely to explain it (p < [`SIGNIFICANCE`]).
 
 pub mod chi_squared;
-// pub mod compare;
+pub mod compare;
+pub mod distribution;
 pub mod jensen_shannon;
 mod kolmogorov;
 pub mod kolmogorov_smirnov;

@@ -71,10 +71,10 @@ impl Sample {
 }
 
 impl Numbers {
-    /// A sample of these values; `NaN` is a missing one.
+    /// A sample of these values; what is not a finite number is missing.
     pub fn new(mut values: Vec<f64>) -> Self {
         let all = values.len();
-        values.retain(|v| !v.is_nan());
+        values.retain(|v| v.is_finite());
         let missing = (all - values.len()) as u64;
         values.sort_unstable_by(f64::total_cmp);
         Self { sorted: values, missing }

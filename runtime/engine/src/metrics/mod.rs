@@ -2,4 +2,5 @@
 
 pub mod classification;
 pub mod fairness;
+pub mod performance;
 pub mod regression;
