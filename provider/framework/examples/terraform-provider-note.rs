@@ -27,14 +27,14 @@ fn main() -> ExitCode {
 
 /// Notes in a directory.
 #[derive(Model, Debug, Clone)]
-struct Config {
+pub struct Config {
     /// Where the notes are.
     #[attr(required)]
     directory: Attr<String>,
 }
 
 /// The directory; unknown while planning, if it is made in the same run.
-struct Notes {
+pub struct Notes {
     directory: Option<PathBuf>,
 }
 
@@ -45,7 +45,8 @@ impl Notes {
     }
 }
 
-struct NoteProvider;
+/// The provider.
+pub struct NoteProvider;
 
 impl Provider for NoteProvider {
     type Config = Config;
@@ -62,7 +63,7 @@ impl Provider for NoteProvider {
 }
 
 /// A note in a file of its own.
-#[derive(Model, Debug, Clone)]
+#[derive(Model, Debug, Clone, Default)]
 struct NoteModel {
     /// `note/<title>/<number>`; the part before the number is known from the plan on.
     #[attr(computed, not_null)]
@@ -245,10 +246,7 @@ impl Resource for Note {
         let by_id = import.id().and_then(|id| id.strip_prefix("note/")).map(str::to_owned);
         let title = by_id.or_else(|| import.identity::<NoteIdentity>().map(|identity| identity.title));
         let title = title.ok_or_else(|| Diagnostic::error("Not a note's id").detail("`note/<title>` was expected."))?;
-        let nothing = Value::Map(BTreeMap::new());
-        let mut note = <NoteModel as Model>::from_value(&nothing)?;
-        note.title = title.into();
-        Ok(note)
+        Ok(NoteModel { title: title.into(), ..NoteModel::default() })
     }
 
     fn identity_schema(&self) -> Option<IdentitySchema> {

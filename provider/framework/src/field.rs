@@ -304,8 +304,14 @@ impl<T: Field + Ord> Field for BTreeSet<T> {
 }
 
 /// A set of values that have no order in Rust, nested models among them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Set<T>(pub Vec<T>);
+
+impl<T> Default for Set<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<T: Field> Field for Set<T> {
     fn kind() -> Kind {

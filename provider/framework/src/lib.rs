@@ -126,6 +126,7 @@ mod provider;
 mod resource;
 pub mod schema;
 mod server;
+pub mod testing;
 pub mod validate;
 mod value;
 

@@ -123,6 +123,42 @@ fn set_elements(
     }
 }
 
+/// Checks the plan made within an apply against the first one: what was known
+/// then must be the same now, and what was promised must be kept.
+pub fn refined(first: &Value, second: &Value) -> Diagnostics {
+    let mut problems = Diagnostics::new();
+    refine(first, second, &AttributePath::new(), &mut problems);
+    problems
+}
+
+fn refine(first: &Value, second: &Value, path: &AttributePath, problems: &mut Diagnostics) {
+    match (first, second) {
+        (Value::Unknown(_), Value::Unknown(_)) => {}
+        (Value::Unknown(refinement), known) => {
+            if let Err(promise) = keeps(refinement, known) {
+                let detail = format!("The first plan promised {promise}.");
+                problems.push(broken("Inconsistent plan", path, &detail));
+            }
+        }
+        (Value::Map(before), Value::Map(after)) if before.keys().eq(after.keys()) => {
+            for ((key, first), second) in before.iter().zip(after.values()) {
+                let path = if path.is_empty() { path.attribute(key.clone()) } else { path.key(key.clone()) };
+                refine(first, second, &path, problems);
+            }
+        }
+        (Value::List(before), Value::List(after)) if before.len() == after.len() => {
+            for (index, (first, second)) in before.iter().zip(after).enumerate() {
+                refine(first, second, &path.index(index), problems);
+            }
+        }
+        (Value::Set(_), Value::Set(_)) if !first.is_wholly_known() => {}
+        (first, second) if first != second => {
+            problems.push(broken("Inconsistent plan", path, "The second plan has another value than the first."));
+        }
+        _ => {}
+    }
+}
+
 /// Checks the state after a create or an update against what was planned.
 pub fn applied(attributes: &[Attribute], planned: &Value, applied: &Value) -> Diagnostics {
     let mut problems = Diagnostics::new();

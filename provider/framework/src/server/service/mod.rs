@@ -53,6 +53,11 @@ impl<P: Provider> Service<P> {
         }))
     }
 
+    /// What the provider offers.
+    pub fn registry(&self) -> &Registry<P::Shared> {
+        &self.0.registry
+    }
+
     /// Asks the operations in flight to end. Later ones are not affected: the
     /// host goes on to use a provider that it told to stop.
     pub fn stop(&self) {

@@ -1,0 +1,185 @@
+//! Drives a provider in process as a host does, to test the life of its
+//! resources without a Terraform.
+//!
+//! Messages are encoded and decoded as on the wire. Each apply plans twice, as
+//! the host does, and holds the results against the host's rules; after it, a
+//! refresh and a plan must find nothing to do.
+//!
+//! ```
+//! # use tfplugin::{Attr, Context, Diagnostics, Empty, Failure, Model, Plan, Provider, Registry, Resource};
+//! # #[derive(Model, Debug, Clone)]
+//! # struct Dot { #[attr(required)] name: Attr<String>, #[attr(computed)] id: Attr<String> }
+//! # struct Dots;
+//! # impl Resource for Dots {
+//! #     type Shared = ();
+//! #     type Model = Dot;
+//! #     const NAME: &'static str = "dots_dot";
+//! #     async fn create(&self, _: &Context<()>, plan: Plan<Dot>) -> Result<Dot, Failure<Dot>> {
+//! #         Ok(Dot { id: "1".into(), ..plan.planned })
+//! #     }
+//! #     async fn read(&self, _: &Context<()>, state: Dot) -> Result<Option<Dot>, Diagnostics> { Ok(Some(state)) }
+//! #     async fn update(&self, _: &Context<()>, plan: Plan<Dot>) -> Result<Dot, Failure<Dot>> { Ok(plan.planned) }
+//! #     async fn delete(&self, _: &Context<()>, _: Dot) -> Result<(), Diagnostics> { Ok(()) }
+//! # }
+//! # struct DotsProvider;
+//! # impl Provider for DotsProvider {
+//! #     type Config = Empty;
+//! #     type Shared = ();
+//! #     const NAME: &'static str = "dots";
+//! #     fn register(&self, registry: &mut Registry<()>) { registry.resource(Dots); }
+//! #     async fn configure(&self, _: &Context<()>, _: Empty) -> Result<(), Diagnostics> { Ok(()) }
+//! # }
+//! use serde_json::json;
+//! use tfplugin::testing::{Action, Host};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let host = Host::configured(DotsProvider, json!({})).await?;
+//! let mut dot = host.resource("dots_dot");
+//! let applied = dot.apply(json!({ "name": "a" })).await?;
+//! assert_eq!(applied.action, Action::Create);
+//! assert_eq!(dot.state().get("id").as_str(), Some("1"));
+//! dot.destroy().await?;
+//! # Ok::<(), Diagnostics>(()) }).unwrap();
+//! ```
+
+mod lifecycle;
+mod wire;
+
+use serde_json::Value as Json;
+use tonic::Request;
+
+use crate::proto::tfplugin6 as proto;
+use crate::proto::tfplugin6::provider_server::Provider as _;
+use crate::schema::object_type;
+use crate::server::service::Service;
+use crate::{Diagnostic, Diagnostics, Model, Provider, Type, Value};
+
+pub use lifecycle::{Action, Instance, Step};
+
+/// A configuration, as JSON or as a value; only a value can have unknowns.
+pub trait Config {
+    /// The configuration as a value of the type.
+    fn into_value(self, kind: &Type) -> Value;
+}
+
+impl Config for Value {
+    fn into_value(self, _: &Type) -> Value {
+        self
+    }
+}
+
+impl Config for Json {
+    /// # Panics
+    /// If the JSON does not fit the type.
+    fn into_value(self, kind: &Type) -> Value {
+        match Value::from_json(self.to_string().as_bytes(), kind) {
+            Ok(value) => value,
+            Err(error) => panic!("this configuration does not fit the schema: {error}"),
+        }
+    }
+}
+
+/// A provider and its host in one process.
+pub struct Host<P: Provider> {
+    service: Service<P>,
+}
+
+impl<P: Provider> Host<P> {
+    /// A provider that is not configured, as in `terraform validate`.
+    pub fn new(provider: P) -> Self {
+        Self { service: Service::new(provider) }
+    }
+
+    /// A provider that is configured.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub async fn configured(provider: P, config: impl Config) -> Result<Self, Diagnostics> {
+        let host = Self::new(provider);
+        let config = config.into_value(&P::Config::schema().to_type());
+        let request = proto::validate_provider_config::Request { config: wire::encode(&config) };
+        let answer = host.service.validate_provider_config(Request::new(request)).await;
+        wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
+        let request = proto::configure_provider::Request { config: wire::encode(&config), ..Default::default() };
+        let answer = host.service.configure_provider(Request::new(request)).await;
+        wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
+        Ok(host)
+    }
+
+    /// A resource instance that does not exist yet.
+    ///
+    /// # Panics
+    /// If the provider has no resource of the name.
+    pub fn resource(&self, name: &str) -> Instance<P> {
+        Instance::new(self.service.clone(), name)
+    }
+
+    /// Reads a data source.
+    ///
+    /// # Errors
+    /// What the provider says is wrong.
+    ///
+    /// # Panics
+    /// If the provider has no data source of the name.
+    pub async fn data_source(&self, name: &str, config: impl Config) -> Result<Value, Diagnostics> {
+        let kind = self.service.data_source_type(name);
+        let config = wire::encode(&config.into_value(&kind));
+        let request = proto::validate_data_resource_config::Request { type_name: name.into(), config: config.clone() };
+        let answer = self.service.validate_data_resource_config(Request::new(request)).await;
+        wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
+        let request = proto::read_data_source::Request { type_name: name.into(), config, ..Default::default() };
+        let read = wire::answer(self.service.read_data_source(Request::new(request)).await)?;
+        wire::diagnostics(read.diagnostics).into_result()?;
+        wire::decode(read.state, &kind)
+    }
+
+    /// Calls a function.
+    ///
+    /// # Errors
+    /// The function's error, and the parameter to blame.
+    pub async fn call(&self, name: &str, arguments: Vec<Value>) -> Result<Value, crate::FunctionError> {
+        let fail = |errors: Diagnostics| crate::FunctionError::new(errors.to_string());
+        let request = proto::call_function::Request {
+            name: name.into(),
+            arguments: arguments.iter().filter_map(wire::encode).collect(),
+        };
+        let answer = wire::answer(self.service.call_function(Request::new(request)).await).map_err(fail)?;
+        match answer.error {
+            Some(error) => Err(crate::FunctionError {
+                text: error.text,
+                argument: error.function_argument.and_then(|argument| usize::try_from(argument).ok()),
+            }),
+            None => wire::decode(answer.result, &self.service.function_type(name)).map_err(fail),
+        }
+    }
+
+    /// Tells the provider to stop, as a Ctrl-C in the host does.
+    pub fn stop(&self) {
+        self.service.stop();
+    }
+}
+
+impl<P: Provider> Service<P> {
+    fn data_source_type(&self, name: &str) -> Type {
+        match self.registry().data_sources.get(name) {
+            Some(source) => source.kind().clone(),
+            None => panic!("no data source is named {name}"),
+        }
+    }
+
+    fn function_type(&self, name: &str) -> Type {
+        self.registry().functions.get(name).map_or(Type::Dynamic, |function| function.output().clone())
+    }
+
+    fn resource_types(&self, name: &str) -> (Vec<crate::schema::Attribute>, Type, Option<Type>) {
+        let Some(resource) = self.registry().resources.get(name) else {
+            panic!("no resource is named {name}");
+        };
+        let identity = resource.identity_schema().map(|identity| object_type(&identity.attributes));
+        (resource.schema().attributes.clone(), resource.kind().clone(), identity)
+    }
+}
+
+fn broken(summary: impl Into<String>, detail: impl Into<String>) -> Diagnostics {
+    Diagnostic::error(summary).detail(detail).into()
+}
