@@ -17,9 +17,7 @@ use aws_sdk_kms::types::{DataKeySpec, KeyMetadata, KeyState as AwsKeyState};
 use falaj_api::KeyUri;
 use zeroize::Zeroizing;
 
-use crate::{
-    Context, Custody, DATA_KEY_LEN, DataKey, Description, KeyState, Kms, KmsError, Problem,
-};
+use crate::{Context, Custody, DATA_KEY_LEN, DataKey, Description, KeyState, Kms, KmsError, Problem};
 
 const ENDPOINT_ENV: &str = "AWS_ENDPOINT_URL_KMS";
 
@@ -36,9 +34,7 @@ pub struct AwsKms {
 
 impl fmt::Debug for AwsKms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsKms")
-            .field("key_arn", &self.key_arn)
-            .finish_non_exhaustive()
+        f.debug_struct("AwsKms").field("key_arn", &self.key_arn).finish_non_exhaustive()
     }
 }
 
@@ -53,18 +49,13 @@ impl AwsKms {
         let KeyUri::AwsKms { arn, region } = uri else {
             return Err(KmsError::new(&text, "open the key", Problem::BadUri));
         };
-        let name = region
-            .as_str()
-            .strip_prefix("aws:")
-            .unwrap_or(region.as_str());
+        let name = region.as_str().strip_prefix("aws:").unwrap_or(region.as_str());
         let endpoint = std::env::var(ENDPOINT_ENV).ok().filter(|e| !e.is_empty());
         if let Some(endpoint) = &endpoint {
             check_endpoint(&text, endpoint)?;
         }
-        let shared = aws_config::defaults(BehaviorVersion::latest())
-            .region(AwsRegion::new(name.to_owned()))
-            .load()
-            .await;
+        let shared =
+            aws_config::defaults(BehaviorVersion::latest()).region(AwsRegion::new(name.to_owned())).load().await;
         // Set explicitly, also when it is absent: AWS_ENDPOINT_URL and profiles must not decide
         // where key material is sent.
         let mut config = aws_sdk_kms::config::Builder::from(&shared);
@@ -87,11 +78,8 @@ impl AwsKms {
         let arn = metadata.arn().unwrap_or_default();
         let here = region_of(alias);
         if here.is_none() || region_of(arn) != here {
-            return Err(
-                KmsError::new(&self.uri, action, Problem::BadUri).detail(format!(
-                    "it leads to {arn:?}, which is not a key in the alias's own region"
-                )),
-            );
+            return Err(KmsError::new(&self.uri, action, Problem::BadUri)
+                .detail(format!("it leads to {arn:?}, which is not a key in the alias's own region")));
         }
         Ok(arn.to_owned())
     }
@@ -108,8 +96,7 @@ impl AwsKms {
     }
 
     fn odd_reply(&self, action: &'static str) -> KmsError {
-        KmsError::new(&self.uri, action, Problem::Other)
-            .detail("the reply lacks what was asked for")
+        KmsError::new(&self.uri, action, Problem::Other).detail("the reply lacks what was asked for")
     }
 
     fn explain<E>(&self, action: &'static str, error: SdkError<E>) -> KmsError
@@ -128,9 +115,7 @@ impl AwsKms {
             Some(code) => format!("{code}: {message}"),
             None => DisplayErrorContext(&error).to_string(),
         };
-        KmsError::new(&self.uri, action, problem)
-            .detail(detail)
-            .source(error)
+        KmsError::new(&self.uri, action, problem).detail(detail).caused_by(error)
     }
 }
 
@@ -156,10 +141,7 @@ impl Kms for AwsKms {
             return Err(self.odd_reply(action));
         }
         plaintext.copy_from_slice(&bytes);
-        Ok(DataKey {
-            plaintext,
-            wrapped: wrapped.into_inner(),
-        })
+        Ok(DataKey { plaintext, wrapped: wrapped.into_inner() })
     }
 
     async fn wrap(&self, plaintext: &[u8], context: &Context) -> Result<Vec<u8>, KmsError> {
@@ -177,11 +159,7 @@ impl Kms for AwsKms {
             .ok_or_else(|| self.odd_reply(action))
     }
 
-    async fn unwrap(
-        &self,
-        wrapped: &[u8],
-        context: &Context,
-    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Zeroizing<Vec<u8>>, KmsError> {
         let action = "unwrap a key";
         self.client
             .decrypt()
@@ -219,9 +197,7 @@ impl Kms for AwsKms {
         let state = match metadata.key_state() {
             Some(AwsKeyState::Enabled) => KeyState::Enabled,
             Some(AwsKeyState::Disabled) => KeyState::Disabled,
-            Some(AwsKeyState::PendingDeletion | AwsKeyState::PendingReplicaDeletion) => {
-                KeyState::PendingDeletion
-            }
+            Some(AwsKeyState::PendingDeletion | AwsKeyState::PendingReplicaDeletion) => KeyState::PendingDeletion,
             _ => KeyState::Unavailable,
         };
         Ok(Description {
@@ -239,10 +215,7 @@ impl Kms for AwsKms {
 }
 
 fn pairs(context: &Context) -> HashMap<String, String> {
-    context
-        .iter()
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
+    context.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
 fn region_of(arn: &str) -> Option<&str> {
@@ -253,9 +226,7 @@ fn classify(code: &str, message: &str) -> Problem {
     match code {
         "NotFoundException" => Problem::NotFound,
         "DisabledException" => Problem::Disabled,
-        "KMSInvalidStateException" if message.contains("pending deletion") => {
-            Problem::PendingDeletion
-        }
+        "KMSInvalidStateException" if message.contains("pending deletion") => Problem::PendingDeletion,
         "AccessDeniedException"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -279,15 +250,12 @@ fn classify(code: &str, message: &str) -> Problem {
 /// `https` anywhere, plain `http` only on this machine.
 fn check_endpoint(uri: &str, endpoint: &str) -> Result<(), KmsError> {
     let refuse = |why: &str| {
-        KmsError::new(uri, "open the key", Problem::BadUri)
-            .detail(format!("{ENDPOINT_ENV}={endpoint:?}: {why}"))
+        KmsError::new(uri, "open the key", Problem::BadUri).detail(format!("{ENDPOINT_ENV}={endpoint:?}: {why}"))
     };
     if endpoint.starts_with("https://") {
         return Ok(());
     }
-    let rest = endpoint
-        .strip_prefix("http://")
-        .ok_or_else(|| refuse("it must start with https://"))?;
+    let rest = endpoint.strip_prefix("http://").ok_or_else(|| refuse("it must start with https://"))?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
@@ -297,9 +265,7 @@ fn check_endpoint(uri: &str, endpoint: &str) -> Result<(), KmsError> {
     if local && !authority.contains('@') {
         return Ok(());
     }
-    Err(refuse(
-        "plain http is accepted only for an address on this machine",
-    ))
+    Err(refuse("plain http is accepted only for an address on this machine"))
 }
 
 #[cfg(test)]
@@ -308,12 +274,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_accepted_on_this_machine_only() {
-        for good in [
-            "https://kms.example.ae",
-            "http://127.0.0.1:5055",
-            "http://localhost:1/x",
-            "http://[::1]:9",
-        ] {
+        for good in ["https://kms.example.ae", "http://127.0.0.1:5055", "http://localhost:1/x", "http://[::1]:9"] {
             assert!(check_endpoint("u", good).is_ok(), "{good}");
         }
         for bad in [
@@ -334,18 +295,8 @@ mod tests {
         let cases = [
             ("NotFoundException", "", Problem::NotFound, false),
             ("DisabledException", "", Problem::Disabled, false),
-            (
-                "KMSInvalidStateException",
-                pending,
-                Problem::PendingDeletion,
-                false,
-            ),
-            (
-                "KMSInvalidStateException",
-                "is pending import",
-                Problem::Other,
-                false,
-            ),
+            ("KMSInvalidStateException", pending, Problem::PendingDeletion, false),
+            ("KMSInvalidStateException", "is pending import", Problem::Other, false),
             ("AccessDeniedException", "", Problem::AccessDenied, false),
             ("IncorrectKeyException", "", Problem::NotAuthentic, false),
             ("ThrottlingException", "", Problem::Throttled, true),
@@ -354,11 +305,7 @@ mod tests {
         for (code, message, problem, retryable) in cases {
             let found = classify(code, message);
             assert_eq!(found, problem, "{code}");
-            assert_eq!(
-                KmsError::new("u", "a", found).retryable(),
-                retryable,
-                "{code}"
-            );
+            assert_eq!(KmsError::new("u", "a", found).retryable(), retryable, "{code}");
         }
     }
 }

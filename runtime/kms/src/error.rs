@@ -35,9 +35,7 @@ impl Problem {
             Self::BadUri => "not a usable key URI",
             Self::NotFound => "there is no such key",
             Self::Disabled => "the key is disabled; enable it to go on",
-            Self::PendingDeletion => {
-                "the key is pending deletion; cancel the deletion and enable it to go on"
-            }
+            Self::PendingDeletion => "the key is pending deletion; cancel the deletion and enable it to go on",
             Self::AccessDenied => "access is denied",
             Self::BadKeyFile => "the key file cannot be trusted",
             Self::NotAuthentic => {
@@ -62,22 +60,20 @@ pub struct KmsError {
 }
 
 impl KmsError {
-    pub(crate) fn new(uri: &str, action: &'static str, problem: Problem) -> Self {
-        Self {
-            uri: uri.to_owned(),
-            action,
-            problem,
-            detail: None,
-            source: None,
-        }
+    /// `action` completes "could not ...".
+    pub fn new(uri: &str, action: &'static str, problem: Problem) -> Self {
+        Self { uri: uri.to_owned(), action, problem, detail: None, source: None }
     }
 
-    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+    /// What to add in parentheses.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    pub(crate) fn source(mut self, source: impl Into<Source>) -> Self {
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -110,8 +106,6 @@ impl fmt::Display for KmsError {
 
 impl std::error::Error for KmsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|s| s.as_ref() as &(dyn std::error::Error + 'static))
+        self.source.as_ref().map(|s| s.as_ref() as &(dyn std::error::Error + 'static))
     }
 }

@@ -14,9 +14,7 @@ use aws_lc_rs::{digest, rand};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use zeroize::Zeroizing;
 
-use crate::{
-    Context, Custody, DATA_KEY_LEN, DataKey, Description, KeyState, Kms, KmsError, Problem,
-};
+use crate::{Context, Custody, DATA_KEY_LEN, DataKey, Description, KeyState, Kms, KmsError, Problem};
 
 const MAGIC: &[u8; 4] = b"FKW1";
 const KEY_ID_LEN: usize = 8;
@@ -42,11 +40,7 @@ impl FileKms {
             return Err(KmsError::new(&uri, "open the key file", Problem::BadUri)
                 .detail("the path must be absolute, as in file:///etc/falaj/key"));
         }
-        let kms = Self {
-            uri,
-            path: path.to_owned(),
-            region: region.map(str::to_owned),
-        };
+        let kms = Self { uri, path: path.to_owned(), region: region.map(str::to_owned) };
         kms.read_key("open the key file")?;
         Ok(kms)
     }
@@ -60,23 +54,15 @@ impl FileKms {
         read_key_file(&self.path).map_err(|e| e.into_error(&self.uri, action))
     }
 
-    fn seal(
-        &self,
-        action: &'static str,
-        plaintext: &[u8],
-        context: &Context,
-    ) -> Result<Vec<u8>, KmsError> {
+    fn seal(&self, action: &'static str, plaintext: &[u8], context: &Context) -> Result<Vec<u8>, KmsError> {
         if plaintext.len() > MAX_WRAP {
-            return Err(
-                KmsError::new(&self.uri, action, Problem::Other).detail(format!(
-                    "a secret of {} bytes is too long to wrap; the limit is {MAX_WRAP}",
-                    plaintext.len()
-                )),
-            );
+            return Err(KmsError::new(&self.uri, action, Problem::Other).detail(format!(
+                "a secret of {} bytes is too long to wrap; the limit is {MAX_WRAP}",
+                plaintext.len()
+            )));
         }
         let key = self.read_key(action)?;
-        let crypto =
-            |_| KmsError::new(&self.uri, action, Problem::Other).detail("encryption failed");
+        let crypto = |_| KmsError::new(&self.uri, action, Problem::Other).detail("encryption failed");
         let mut nonce = [0u8; NONCE_LEN];
         rand::fill(&mut nonce).map_err(crypto)?;
         let mut out = Vec::with_capacity(PREFIX_LEN + NONCE_LEN + plaintext.len() + 16);
@@ -100,8 +86,7 @@ impl Kms for FileKms {
     async fn generate_data_key(&self, context: &Context) -> Result<DataKey, KmsError> {
         let mut plaintext = Zeroizing::new([0u8; DATA_KEY_LEN]);
         rand::fill(plaintext.as_mut_slice()).map_err(|_| {
-            KmsError::new(&self.uri, "generate a data key", Problem::Other)
-                .detail("the system gave no random bytes")
+            KmsError::new(&self.uri, "generate a data key", Problem::Other).detail("the system gave no random bytes")
         })?;
         let wrapped = self.seal("generate a data key", plaintext.as_slice(), context)?;
         Ok(DataKey { plaintext, wrapped })
@@ -111,25 +96,13 @@ impl Kms for FileKms {
         self.seal("wrap a secret", plaintext, context)
     }
 
-    async fn unwrap(
-        &self,
-        wrapped: &[u8],
-        context: &Context,
-    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Zeroizing<Vec<u8>>, KmsError> {
         let action = "unwrap a key";
-        let refuse = |why: &str| {
-            KmsError::new(&self.uri, action, Problem::NotAuthentic).detail(why.to_owned())
-        };
+        let refuse = |why: &str| KmsError::new(&self.uri, action, Problem::NotAuthentic).detail(why.to_owned());
         let key = self.read_key(action)?;
-        let (prefix, rest) = wrapped
-            .split_at_checked(PREFIX_LEN)
-            .ok_or_else(|| refuse("too short"))?;
-        let (nonce, body) = rest
-            .split_at_checked(NONCE_LEN)
-            .ok_or_else(|| refuse("too short"))?;
-        let id = prefix
-            .strip_prefix(MAGIC)
-            .ok_or_else(|| refuse("not wrapped by a key file"))?;
+        let (prefix, rest) = wrapped.split_at_checked(PREFIX_LEN).ok_or_else(|| refuse("too short"))?;
+        let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or_else(|| refuse("too short"))?;
+        let id = prefix.strip_prefix(MAGIC).ok_or_else(|| refuse("not wrapped by a key file"))?;
         if id != key_id(&key) {
             return Err(refuse("wrapped by another key file"));
         }
@@ -137,11 +110,7 @@ impl Kms for FileKms {
         let aad = Aad::from([prefix, &context.canonical()].concat());
         let mut buffer = Zeroizing::new(body.to_vec());
         let len = cipher(&key)
-            .and_then(|cipher| {
-                cipher
-                    .open_in_place(nonce, aad, &mut buffer)
-                    .map(|p| p.len())
-            })
+            .and_then(|cipher| cipher.open_in_place(nonce, aad, &mut buffer).map(|p| p.len()))
             .map_err(|_| refuse("altered, or another context"))?;
         buffer.truncate(len);
         Ok(buffer)
@@ -179,9 +148,7 @@ fn key_id(key: &[u8; DATA_KEY_LEN]) -> [u8; KEY_ID_LEN] {
     hash.update(key);
     let hash = hash.finish();
     let mut id = [0u8; KEY_ID_LEN];
-    id.iter_mut()
-        .zip(hash.as_ref())
-        .for_each(|(to, from)| *to = *from);
+    id.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
     id
 }
 
@@ -199,9 +166,7 @@ pub fn create_key_file(path: &Path) -> Result<bool, KmsError> {
     let io = |what: &'static str| {
         let uri = uri.clone();
         move |e: std::io::Error| {
-            KmsError::new(&uri, action, Problem::BadKeyFile)
-                .detail(format!("{what}: {e}"))
-                .source(e)
+            KmsError::new(&uri, action, Problem::BadKeyFile).detail(format!("{what}: {e}")).caused_by(e)
         }
     };
     if path.symlink_metadata().is_ok() {
@@ -214,21 +179,14 @@ pub fn create_key_file(path: &Path) -> Result<bool, KmsError> {
     rand::fill(key.as_mut_slice())
         .and_then(|()| rand::fill(&mut suffix))
         .map_err(|_| KmsError::new(&uri, action, Problem::Other).detail("no random bytes"))?;
-    let dir = rustix::fs::open(
-        parent,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|e| io("open the directory")(e.into()))?;
+    let dir = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| io("open the directory")(e.into()))?;
     let temp = format!(".key-{:016x}", u64::from_be_bytes(suffix));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = rustix::fs::openat(&dir, &temp, flags, Mode::RUSR | Mode::WUSR)
         .map(std::fs::File::from)
         .map_err(|e| io("create a file")(e.into()))?;
-    let written = file
-        .write_all(key.as_slice())
-        .and_then(|()| file.sync_all())
-        .map_err(io("write"));
+    let written = file.write_all(key.as_slice()).and_then(|()| file.sync_all()).map_err(io("write"));
     // `linkat` gives the name only if it is free, where a rename would replace.
     let linked = written.and_then(|()| {
         rustix::fs::linkat(&dir, &temp, &dir, name.as_bytes(), AtFlags::empty())
@@ -238,9 +196,7 @@ pub fn create_key_file(path: &Path) -> Result<bool, KmsError> {
     if let Err(error) = linked {
         // Another process may have made the key in the meantime; its key is as good.
         return match path.symlink_metadata() {
-            Ok(_) => read_key_file(path)
-                .map(|_| false)
-                .map_err(|e| e.into_error(&uri, action)),
+            Ok(_) => read_key_file(path).map(|_| false).map_err(|e| e.into_error(&uri, action)),
             Err(_) => Err(error),
         };
     }
@@ -260,18 +216,14 @@ impl Refusal {
     fn into_error(self, uri: &str, action: &'static str) -> KmsError {
         let error = KmsError::new(uri, action, self.problem).detail(self.detail);
         match self.source {
-            Some(source) => error.source(source),
+            Some(source) => error.caused_by(source),
             None => error,
         }
     }
 }
 
 fn read_key_file(path: &Path) -> Result<Zeroizing<[u8; DATA_KEY_LEN]>, Refusal> {
-    let bad = |detail: String| Refusal {
-        problem: Problem::BadKeyFile,
-        detail,
-        source: None,
-    };
+    let bad = |detail: String| Refusal { problem: Problem::BadKeyFile, detail, source: None };
     let io = |e: std::io::Error| Refusal {
         problem: match e.kind() {
             std::io::ErrorKind::NotFound => Problem::NotFound,
@@ -296,18 +248,11 @@ fn read_key_file(path: &Path) -> Result<Zeroizing<[u8; DATA_KEY_LEN]>, Refusal> 
     }
     let mode = Mode::from_raw_mode(stat.st_mode) & Mode::from_raw_mode(0o7777);
     if mode != Mode::from_raw_mode(0o600) && mode != Mode::from_raw_mode(0o400) {
-        return Err(bad(format!(
-            "its mode is {:04o}; make it private with chmod 0600",
-            mode.as_raw_mode()
-        )));
+        return Err(bad(format!("its mode is {:04o}; make it private with chmod 0600", mode.as_raw_mode())));
     }
     let me = rustix::process::geteuid();
     if stat.st_uid != me.as_raw() {
-        return Err(bad(format!(
-            "it belongs to uid {}, and this process runs as uid {}",
-            stat.st_uid,
-            me.as_raw()
-        )));
+        return Err(bad(format!("it belongs to uid {}, and this process runs as uid {}", stat.st_uid, me.as_raw())));
     }
     let mut file = std::fs::File::from(fd);
     let mut key = Zeroizing::new([0u8; DATA_KEY_LEN]);
@@ -315,10 +260,7 @@ fn read_key_file(path: &Path) -> Result<Zeroizing<[u8; DATA_KEY_LEN]>, Refusal> 
     let mut more = [0u8; 1];
     let at_end = file.read(&mut more).map_err(io)? == 0;
     if !whole || !at_end {
-        return Err(bad(format!(
-            "it has {} bytes; a key is exactly {DATA_KEY_LEN} raw bytes",
-            stat.st_size
-        )));
+        return Err(bad(format!("it has {} bytes; a key is exactly {DATA_KEY_LEN} raw bytes", stat.st_size)));
     }
     Ok(key)
 }
@@ -372,10 +314,7 @@ mod tests {
             let mut bad = wrapped.clone();
             bad[at] ^= 1;
             assert!(kms.unwrap(&bad, &context()).await.is_err(), "byte {at}");
-            assert!(
-                kms.unwrap(&wrapped[..at], &context()).await.is_err(),
-                "cut at {at}"
-            );
+            assert!(kms.unwrap(&wrapped[..at], &context()).await.is_err(), "cut at {at}");
         }
         let longer = [wrapped.as_slice(), &[0]].concat();
         assert!(kms.unwrap(&longer, &context()).await.is_err());
@@ -388,26 +327,15 @@ mod tests {
         let wrapped = kms.wrap(b"secret", &context()).await.unwrap();
         let again = kms.rewrap(&wrapped, &context()).await.unwrap();
         assert_ne!(wrapped, again);
-        assert_eq!(
-            kms.unwrap(&again, &context()).await.unwrap().as_slice(),
-            b"secret"
-        );
+        assert_eq!(kms.unwrap(&again, &context()).await.unwrap().as_slice(), b"secret");
     }
 
     #[tokio::test]
     async fn another_key_file_says_so() {
         let (_one, first) = fixture();
         let (_two, second) = fixture();
-        let wrapped = FileKms::open(&first, None)
-            .unwrap()
-            .wrap(b"x", &context())
-            .await
-            .unwrap();
-        let error = FileKms::open(&second, None)
-            .unwrap()
-            .unwrap(&wrapped, &context())
-            .await
-            .unwrap_err();
+        let wrapped = FileKms::open(&first, None).unwrap().wrap(b"x", &context()).await.unwrap();
+        let error = FileKms::open(&second, None).unwrap().unwrap(&wrapped, &context()).await.unwrap_err();
         assert!(error.to_string().contains("another key file"), "{error}");
     }
 
@@ -434,17 +362,10 @@ mod tests {
         let (dir, path) = fixture();
         let before = fs::read(&path).unwrap();
         assert_eq!(before.len(), DATA_KEY_LEN);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert!(!create_key_file(&path).unwrap());
         assert_eq!(fs::read(&path).unwrap(), before);
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -453,10 +374,7 @@ mod tests {
         let refuse = |path: &Path, reason: &str| {
             let error = FileKms::open(path, None).unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
-            assert!(
-                create_key_file(path).is_err(),
-                "and it is not taken for a key"
-            );
+            assert!(create_key_file(path).is_err(), "and it is not taken for a key");
         };
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         refuse(&path, "0640");

@@ -89,11 +89,7 @@ pub trait Kms: Send + Sync + std::fmt::Debug {
 
     /// The secret that was wrapped. Fails with [`Problem::NotAuthentic`] when the bytes were
     /// changed, were wrapped by another key, or when `context` is not the one they were wrapped in.
-    async fn unwrap(
-        &self,
-        wrapped: &[u8],
-        context: &Context,
-    ) -> Result<Zeroizing<Vec<u8>>, KmsError>;
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Zeroizing<Vec<u8>>, KmsError>;
 
     /// The same secret wrapped anew, by the newest material of this key.
     async fn rewrap(&self, wrapped: &[u8], context: &Context) -> Result<Vec<u8>, KmsError>;
@@ -106,17 +102,11 @@ pub trait Kms: Send + Sync + std::fmt::Debug {
 }
 
 /// [`Kms::unwrap`] for a data key: also checks its length.
-pub async fn unwrap_data_key(
-    kms: &dyn Kms,
-    wrapped: &[u8],
-    context: &Context,
-) -> Result<PlaintextKey, KmsError> {
+pub async fn unwrap_data_key(kms: &dyn Kms, wrapped: &[u8], context: &Context) -> Result<PlaintextKey, KmsError> {
     let plaintext = kms.unwrap(wrapped, context).await?;
     let key: [u8; DATA_KEY_LEN] = plaintext.as_slice().try_into().map_err(|_| {
-        KmsError::new(kms.uri(), "unwrap a data key", Problem::NotAuthentic).detail(format!(
-            "the unwrapped secret has {} bytes, a data key has {DATA_KEY_LEN}",
-            plaintext.len()
-        ))
+        KmsError::new(kms.uri(), "unwrap a data key", Problem::NotAuthentic)
+            .detail(format!("the unwrapped secret has {} bytes, a data key has {DATA_KEY_LEN}", plaintext.len()))
     })?;
     Ok(Zeroizing::new(key))
 }

@@ -271,9 +271,78 @@ impl Keyring {
             state.cached.remove(reference);
         }
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.state().cached.len()
+#[cfg(test)]
+mod tests {
+    use falaj_kms::{FileKms, create_key_file};
+
+    use super::*;
+
+    fn keyring(policy: CachePolicy) -> (tempfile::TempDir, Keyring) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        create_key_file(&path).unwrap();
+        let kms = Arc::new(FileKms::open(&path, None).unwrap());
+        (dir, Keyring::new("c".into(), kms, policy))
+    }
+
+    fn keys(subject: &str) -> Arc<KeySet> {
+        let reference = KeyRef::subject("w", "s", subject);
+        Arc::new(KeySet::derive(Uuid::now_v7(), reference, &[1; 32]).unwrap())
+    }
+
+    #[test]
+    fn the_cache_holds_no_more_than_its_capacity_and_drops_the_least_used() {
+        let (_dir, ring) = keyring(CachePolicy { capacity: 2, ..CachePolicy::default() });
+        let (a, b, c) = (keys("a"), keys("b"), keys("c"));
+        ring.remember(a.clone());
+        ring.remember(b.clone());
+        assert!(ring.fresh(a.reference()).is_some());
+        ring.remember(c.clone());
+        assert!(ring.fresh(b.reference()).is_none(), "b was used longest ago");
+        assert!(ring.fresh(a.reference()).is_some() && ring.fresh(c.reference()).is_some());
+    }
+
+    #[test]
+    fn an_old_key_is_for_outages_only() {
+        let policy = CachePolicy { max_age: Duration::ZERO, ..CachePolicy::default() };
+        let (_dir, ring) = keyring(policy);
+        let a = keys("a");
+        ring.remember(a.clone());
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(ring.fresh(a.reference()).is_none());
+        assert!(ring.stale(a.reference()).is_some());
+    }
+
+    #[test]
+    fn an_erased_key_cannot_be_brought_back_by_a_slow_reader() {
+        let (_dir, ring) = keyring(CachePolicy::default());
+        let a = keys("a");
+        ring.remember(a.clone());
+        ring.forget(a.reference(), a.uid());
+        ring.remember(a.clone());
+        assert!(ring.fresh(a.reference()).is_none() && ring.stale(a.reference()).is_none());
+        let anew = keys("a");
+        ring.remember(anew.clone());
+        assert_eq!(ring.fresh(a.reference()).unwrap().uid(), anew.uid());
+    }
+
+    #[test]
+    fn every_purpose_and_every_row_has_its_own_keys() {
+        let (one, two) = (keys("a"), keys("a"));
+        assert_ne!(one.record, one.file);
+        assert_ne!(one.file, one.names);
+        assert_ne!(one.record, two.record, "the same root under another uid");
+        assert_ne!(one.pseudonym("p", b"x"), one.pseudonym("q", b"x"));
+        assert_ne!(one.pseudonym("p", b"x"), two.pseudonym("p", b"x"));
+        assert_eq!(one.pseudonym("p", b"x"), one.pseudonym("p", b"x"));
+    }
+
+    #[test]
+    fn no_secret_is_in_what_is_printed() {
+        let keys = keys("a");
+        let text = format!("{keys:?} {:?}", keys.file_key());
+        assert!(!text.contains("secret") && !text.contains("record"), "{text}");
     }
 }

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Signer {
 impl Signer {
     /// Unwraps the cluster's newest signing key, or makes the first.
     pub(crate) async fn load(db: &Db) -> Result<Self> {
-        let newest = "SELECT key_id, wrapped FROM signing_keys ORDER BY created_at DESC, key_id LIMIT 1";
+        let newest = "SELECT key_id, cluster, wrapped FROM signing_keys ORDER BY created_at DESC, key_id LIMIT 1";
         let failed = StoreError::db("read the audit signing key");
         let mut reader = db.read().await?;
         let row = sqlx::query(newest).fetch_optional(reader.conn()).await.map_err(&failed)?;
@@ -40,6 +40,11 @@ impl Signer {
         let cluster = keyring.cluster().to_owned();
         let unusable = |_| StoreError::damaged("the audit signing key", "it is not a P-256 key");
         if let Some(row) = row {
+            let owner: String = column(&row, "cluster")?;
+            if owner != cluster {
+                let why = format!("it belongs to cluster {owner}, not to {cluster}");
+                return Err(StoreError::invalid("the database", why));
+            }
             let wrapped: Vec<u8> = column(&row, "wrapped")?;
             let pkcs8 = kms.unwrap(&wrapped, &context).await?;
             let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map_err(unusable)?;
@@ -58,10 +63,11 @@ impl Signer {
         let wrapped = kms.wrap(pkcs8.as_ref(), &context).await?;
         let mut tx = db.begin().await?;
         sqlx::query(
-            "INSERT INTO signing_keys (key_id, public_key, wrapped, kms_uri, created_at)
-             VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO signing_keys (key_id, cluster, public_key, wrapped, kms_uri, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(&key_id)
+        .bind(&cluster)
         .bind(&public)
         .bind(wrapped)
         .bind(kms.uri())
@@ -71,15 +77,6 @@ impl Signer {
         .map_err(StoreError::db("store the audit signing key"))?;
         tx.commit().await?;
         Ok(Self { key, key_id, cluster })
-    }
-
-    /// The uncompressed point, 65 bytes.
-    pub fn public_key(&self) -> &[u8] {
-        self.key.public_key().as_ref()
-    }
-
-    pub fn key_id(&self) -> &str {
-        &self.key_id
     }
 
     fn sign(&self, text: &str) -> Result<Vec<u8>> {
@@ -108,12 +105,24 @@ impl Checkpoint {
         text(cluster, &self.chain, self.size, &self.root, self.at.as_microsecond())
     }
 
-    /// Whether `public_key` (an uncompressed point) made the signature.
-    pub fn signed_by(&self, cluster: &str, public_key: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key)
-            .verify(self.text(cluster).as_bytes(), &self.signature)
-            .is_ok()
+    /// Whether `key` made the signature, and is the key the checkpoint names.
+    pub fn signed_by(&self, key: &PublicKey) -> bool {
+        let names_it = self.key_id == key.key_id && key_id_of(&key.point) == key.key_id;
+        let text = self.text(&key.cluster);
+        let verified =
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &key.point).verify(text.as_bytes(), &self.signature);
+        names_it && verified.is_ok()
     }
+}
+
+/// A key that signs checkpoints. Whoever verifies compares its id with one kept elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    pub key_id: String,
+    /// Uid of the cluster it signs for.
+    pub cluster: String,
+    /// The uncompressed point, 65 bytes.
+    pub point: Vec<u8>,
 }
 
 fn text(cluster: &str, chain: &str, size: i64, root: &[u8; 32], at: i64) -> String {
@@ -155,17 +164,25 @@ pub async fn latest_checkpoint(session: &mut Session, chain: &str) -> Result<Opt
     row.as_ref().map(read).transpose()
 }
 
-/// Key ids and public keys (uncompressed points) this database knows.
-pub async fn public_keys(session: &mut Session) -> Result<Vec<(String, Vec<u8>)>> {
+/// The keys that signed, or may sign, checkpoints of this database.
+pub async fn public_keys(session: &mut Session) -> Result<Vec<PublicKey>> {
     read_public_keys(session.conn()).await
 }
 
-pub(super) async fn read_public_keys(conn: &mut sqlx::SqliteConnection) -> Result<Vec<(String, Vec<u8>)>> {
-    let rows = sqlx::query("SELECT key_id, public_key FROM signing_keys ORDER BY created_at")
+pub(super) async fn read_public_keys(conn: &mut sqlx::SqliteConnection) -> Result<Vec<PublicKey>> {
+    let rows = sqlx::query("SELECT key_id, cluster, public_key FROM signing_keys ORDER BY created_at")
         .fetch_all(conn)
         .await
         .map_err(StoreError::db("read the audit public keys"))?;
-    rows.iter().map(|row| Ok((column(row, "key_id")?, column(row, "public_key")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(PublicKey {
+                key_id: column(row, "key_id")?,
+                cluster: column(row, "cluster")?,
+                point: column(row, "public_key")?,
+            })
+        })
+        .collect()
 }
 
 pub(super) async fn write(tx: &mut Tx, chain: &str, frontier: &Frontier) -> Result<()> {

@@ -15,7 +15,8 @@ mod verify;
 mod tests;
 
 pub use append::{Appended, append, flush_refusals};
-pub use checkpoint::{Checkpoint, Signer, checkpoint, latest_checkpoint, public_keys};
+pub(crate) use checkpoint::Signer;
+pub use checkpoint::{Checkpoint, PublicKey, checkpoint, latest_checkpoint, public_keys};
 pub use event::{Event, Outcome};
 pub use merkle::Frontier;
 pub use read::{StoredEvent, chains, details, events};

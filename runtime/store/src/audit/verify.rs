@@ -10,7 +10,7 @@ use crate::crypto::sha256;
 use crate::db::{Session, column};
 use crate::error::{Result, StoreError};
 
-use super::checkpoint::{self, Checkpoint, key_id_of, read_public_keys};
+use super::checkpoint::{self, Checkpoint, PublicKey, read_public_keys};
 use super::event::{canonical_json, link};
 use super::merkle::Frontier;
 use super::read::{StoredEvent, read_chains, read_events};
@@ -105,12 +105,11 @@ impl Verifier {
 /// checkpoint kept elsewhere: without one, a chain cut at its end together with its checkpoints
 /// cannot be told from one that never was longer.
 pub async fn verify_chain(session: &mut Session, chain: &str, known: Option<&Checkpoint>) -> Result<ChainReport> {
-    let cluster = session.shared().keyring.cluster().to_owned();
-    verify_in(session.conn(), &cluster, chain, known).await
+    verify_in(session.conn(), chain, known).await
 }
 
 /// Verifies every chain of the database file at `path`, which may be a copy. Needs no key.
-pub async fn verify_database(path: &Path, cluster: &str) -> Result<Vec<ChainReport>> {
+pub async fn verify_database(path: &Path) -> Result<Vec<ChainReport>> {
     let mut conn = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
@@ -120,7 +119,7 @@ pub async fn verify_database(path: &Path, cluster: &str) -> Result<Vec<ChainRepo
     let mut tx = conn.begin().await.map_err(StoreError::db("begin reading"))?;
     let mut reports = Vec::new();
     for (chain, _) in all_chains(&mut tx).await? {
-        reports.push(verify_in(&mut tx, cluster, &chain, None).await?);
+        reports.push(verify_in(&mut tx, &chain, None).await?);
     }
     Ok(reports)
 }
@@ -136,12 +135,7 @@ async fn all_chains(conn: &mut SqliteConnection) -> Result<Vec<(String, i64)>> {
     Ok(chains)
 }
 
-async fn verify_in(
-    conn: &mut SqliteConnection,
-    cluster: &str,
-    chain: &str,
-    known: Option<&Checkpoint>,
-) -> Result<ChainReport> {
+async fn verify_in(conn: &mut SqliteConnection, chain: &str, known: Option<&Checkpoint>) -> Result<ChainReport> {
     let failed = StoreError::db("read the audit chain");
     let keys = read_public_keys(conn).await?;
     let rows = sqlx::query("SELECT * FROM audit_checkpoints WHERE chain = $1 ORDER BY size")
@@ -174,7 +168,7 @@ async fn verify_in(
                 break 'pages;
             }
             while let Some(checkpoint) = waiting.next_if(|c| c.size == event.seq) {
-                if let Err(reason) = agrees(checkpoint, cluster, &verifier, &keys) {
+                if let Err(reason) = agrees(checkpoint, &verifier, &keys) {
                     first_bad = Some(BadEvent { seq: event.seq, reason });
                     break 'pages;
                 }
@@ -210,18 +204,12 @@ async fn verify_in(
     })
 }
 
-fn agrees(
-    checkpoint: &Checkpoint,
-    cluster: &str,
-    verifier: &Verifier,
-    keys: &[(String, Vec<u8>)],
-) -> Result<(), String> {
+fn agrees(checkpoint: &Checkpoint, verifier: &Verifier, keys: &[PublicKey]) -> Result<(), String> {
     if checkpoint.root != verifier.root() {
         return Err("a signed checkpoint has another root here: the chain was rewritten".into());
     }
-    let key = keys.iter().find(|(id, key)| *id == checkpoint.key_id && key_id_of(key) == *id);
-    match key {
-        Some((_, key)) if checkpoint.signed_by(cluster, key) => Ok(()),
+    match keys.iter().find(|key| key.key_id == checkpoint.key_id) {
+        Some(key) if checkpoint.signed_by(key) => Ok(()),
         Some(_) => Err("the signature of the checkpoint here is not valid".into()),
         None => Err("the checkpoint here is signed by an unknown key".into()),
     }

@@ -3,7 +3,8 @@
 //! `blobs/<workspace>/<first two digits>/<name>`, where the name is an HMAC of the digest under the
 //! workspace's key: who sees the directory learns sizes and times, not what is there. Putting is
 //! idempotent; a blob that nothing refers to is collected after a grace period, so a put may precede
-//! the record that refers to it.
+//! the record that refers to it; it must: a put inside an open transaction may wait for that
+//! transaction's own lock.
 
 mod writer;
 
@@ -237,7 +238,11 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<()> {
         Err(e) => return Err(io(e)),
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    File::open(parent).and_then(|d| d.sync_all()).map_err(io)
+    sync_dir(parent)
+}
+
+fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(StoreError::io("sync the directory", dir))
 }
 
 fn remove(path: &Path) -> Result<bool> {

@@ -10,7 +10,7 @@ use crate::error::{Result, StoreError};
 use crate::keys::KeySet;
 use crate::sealed::file::{DEFAULT_CHUNK_LOG2, Writer};
 
-use super::{Blobs, blocking, context, make_private_dir, name};
+use super::{Blobs, blocking, context, make_private_dir, name, sync_dir};
 
 /// A blob being written: sealed as it goes, named when it is whole. Dropping it leaves nothing.
 pub struct BlobWriter {
@@ -69,12 +69,12 @@ impl BlobWriter {
         make_private_dir(&inner.root.join(&self.keys.reference().workspace))?;
         make_private_dir(dir)?;
         let _names = inner.lock();
-        if path.is_file() {
+        if path.is_file() && inner.open(&self.keys, &digest).and_then(|blob| blob.verify()).is_ok() {
             // Not replaced: a reader may hold it. Only its age starts again.
             std::fs::File::open(&path)
                 .and_then(|file| file.set_modified(SystemTime::now()))
                 .map_err(StoreError::io("renew", &path))?;
-            return Ok(digest);
+            return sync_dir(dir).map(|()| digest);
         }
         temp.persist(&path)?;
         Ok(digest)

@@ -120,6 +120,13 @@ pub const COLUMNS: &[(&str, &[(&str, Custody)])] = &[
     ),
     (
         "signing_keys",
-        &[("key_id", Clear), ("public_key", Clear), ("wrapped", Sealed), ("kms_uri", Clear), ("created_at", Clear)],
+        &[
+            ("key_id", Clear),
+            ("cluster", Clear),
+            ("public_key", Clear),
+            ("wrapped", Sealed),
+            ("kms_uri", Clear),
+            ("created_at", Clear),
+        ],
     ),
 ];

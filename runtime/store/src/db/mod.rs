@@ -10,13 +10,14 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use falaj_kms::unwrap_data_key;
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use crate::audit::Signer;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub signer: OnceLock<Signer>,
     pub checkpoint_every: i64,
     snapshots: PathBuf,
+    log_holds_erased: AtomicBool,
 }
 
 /// The database. Cheap to clone.
@@ -79,7 +81,13 @@ impl Db {
         migrate::migrate(&mut conn, migrate::MIGRATIONS, &snapshots).await?;
         drop(conn);
         let readers = pool(READERS).connect_with(options.pragma("query_only", "ON")).await.map_err(&db)?;
-        let shared = Arc::new(Shared { keyring, signer: OnceLock::new(), checkpoint_every, snapshots });
+        let shared = Arc::new(Shared {
+            keyring,
+            signer: OnceLock::new(),
+            checkpoint_every,
+            snapshots,
+            log_holds_erased: AtomicBool::new(false),
+        });
         Ok(Self { writer, readers, shared })
     }
 
@@ -116,12 +124,19 @@ impl Db {
         &self.shared
     }
 
-    /// Moves what the write-ahead log holds into the database and empties the log.
-    pub(crate) async fn checkpoint(&self) -> Result<()> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&self.writer)
+    /// Moves what the write-ahead log holds into the database and empties the log, so that erased
+    /// rows are gone from it. A reader in the way puts it off until the next commit.
+    async fn empty_log(&self) -> Result<()> {
+        let db = StoreError::db("empty the write-ahead log");
+        let mut conn = self.writer.acquire().await.map_err(&db)?;
+        sqlx::query("PRAGMA busy_timeout = 100").execute(&mut *conn).await.map_err(&db)?;
+        let busy = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await;
+        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis())))
+            .execute(&mut *conn)
             .await
-            .map_err(StoreError::db("empty the write-ahead log"))?;
+            .map_err(&db)?;
+        let put_off = busy.map_err(&db)? != 0;
+        self.shared.log_holds_erased.store(put_off, Ordering::Release);
         Ok(())
     }
 
@@ -208,19 +223,26 @@ impl Tx {
     /// Makes the transaction's changes durable.
     pub async fn commit(self) -> Result<()> {
         let Session { inner, db, created, erased } = self.0;
+        if !erased.is_empty() {
+            // What is erased must not live on in a snapshot. Before the commit: losing snapshots
+            // to a commit that then fails is harmless, the other way round is not.
+            remove_snapshots(&db.shared.snapshots)?;
+        }
         inner.commit().await.map_err(StoreError::db("commit a transaction"))?;
         for keys in created.into_values() {
             db.shared.keyring.remember(keys);
         }
-        if erased.is_empty() {
-            return Ok(());
-        }
         for (reference, uid) in erased {
             db.shared.keyring.forget(&reference, uid);
+            db.shared.log_holds_erased.store(true, Ordering::Release);
         }
-        // What was erased must not live on in the log or in a snapshot.
-        remove_snapshots(&db.shared.snapshots)?;
-        db.checkpoint().await
+        if db.shared.log_holds_erased.load(Ordering::Acquire) {
+            if let Err(error) = db.empty_log().await {
+                // The transaction is durable, so this is no failure of it; the next one tries again.
+                tracing::warn!(%error, "erased keys are still in the write-ahead log");
+            }
+        }
+        Ok(())
     }
 
     /// Undoes the transaction now rather than when it is dropped.

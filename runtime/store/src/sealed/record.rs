@@ -69,3 +69,75 @@ pub fn open_json(keys: &KeySet, place: Place<'_>, sealed: &[u8]) -> Result<Value
     let text = open(keys, place, sealed)?;
     serde_json::from_slice(&text).map_err(|e| StoreError::damaged(place.name(), e))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::keys::KeyRef;
+
+    fn keys(uid: u128, workspace: &str) -> KeySet {
+        KeySet::derive(Uuid::from_u128(uid), KeyRef::workspace(workspace), &[9; 32]).unwrap()
+    }
+
+    const PLACE: Place<'_> = Place { table: "records", row: "u1", column: "spec", version: 3 };
+
+    #[test]
+    fn a_value_opens_at_its_own_place_only() {
+        let keys = keys(1, "w1");
+        let value = json!({"age": 41});
+        let sealed = seal_json(&keys, PLACE, &value).unwrap();
+        assert_eq!(open_json(&keys, PLACE, &sealed).unwrap(), value);
+        let others = [
+            Place { table: "reports", ..PLACE },
+            Place { row: "u2", ..PLACE },
+            Place { column: "status", ..PLACE },
+            Place { version: 2, ..PLACE },
+            // The same bytes in a row, cut elsewhere.
+            Place { table: "recordsu", row: "1", ..PLACE },
+        ];
+        for place in others {
+            assert!(open(&keys, place, &sealed).is_err(), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_opens_under_its_own_key_only() {
+        let sealed = seal(&keys(1, "w1"), PLACE, b"x").unwrap();
+        assert!(open(&keys(2, "w1"), PLACE, &sealed).is_err());
+        assert!(open(&keys(1, "w2"), PLACE, &sealed).is_err());
+    }
+
+    #[test]
+    fn every_flipped_cut_or_added_byte_is_found() {
+        let keys = keys(1, "w1");
+        let sealed = seal(&keys, PLACE, b"some plaintext").unwrap();
+        for at in 0..sealed.len() {
+            let mut bad = sealed.clone();
+            bad[at] ^= 0x40;
+            assert!(open(&keys, PLACE, &bad).is_err(), "byte {at}");
+            assert!(open(&keys, PLACE, &sealed[..at]).is_err(), "cut to {at}");
+        }
+        assert!(open(&keys, PLACE, &[sealed.as_slice(), &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn equal_values_are_sealed_to_different_bytes() {
+        let keys = keys(1, "w1");
+        assert_ne!(seal(&keys, PLACE, b"x").unwrap(), seal(&keys, PLACE, b"x").unwrap());
+    }
+
+    /// The vector of docs/formats/sealed-record.md.
+    #[test]
+    fn the_published_vector_opens() {
+        let page = include_str!("../../../../docs/formats/sealed-record.md");
+        let sealed = page.lines().find_map(|line| line.strip_prefix("sealed     ")).unwrap();
+        let sealed = hex::decode(sealed.trim()).unwrap();
+        let opened = open(&keys(1, "w1"), PLACE, &sealed).unwrap();
+        assert_eq!(opened.as_slice(), br#"{"age":41}"#);
+        let aad = page.lines().find_map(|line| line.strip_prefix("additional ")).unwrap();
+        assert_eq!(hex::encode(PLACE.aad(&keys(1, "w1"))), aad.trim());
+    }
+}

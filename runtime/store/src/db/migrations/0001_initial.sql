@@ -131,6 +131,7 @@ CREATE TABLE audit_refusals (
 
 CREATE TABLE signing_keys (
   key_id     TEXT   NOT NULL PRIMARY KEY,
+  cluster    TEXT   NOT NULL,
   public_key BLOB   NOT NULL,
   wrapped    BLOB   NOT NULL,
   kms_uri    TEXT   NOT NULL,

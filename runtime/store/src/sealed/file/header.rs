@@ -48,6 +48,26 @@ impl Fixed {
         Ok((fixed, data_key))
     }
 
+    /// A header without chance, for the published vectors.
+    #[cfg(test)]
+    pub(super) fn for_vectors(key: &FileKey, chunk_log2: u8, data_key: [u8; KEY_LEN]) -> (Self, Secret) {
+        use aws_lc_rs::aead::{Aad, Nonce};
+        let count = |from: u8| move |i: usize| from + i as u8;
+        let nonce: [u8; GCM_NONCE_LEN] = std::array::from_fn(count(0xa0));
+        let mut body = data_key.to_vec();
+        let tag = crypto::cipher(key.secret())
+            .unwrap()
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(wrap_aad(key.uid(), chunk_log2)),
+                &mut body,
+            )
+            .unwrap();
+        let wrapped = [nonce.as_slice(), &body, tag.as_ref()].concat().try_into().unwrap();
+        let salt = std::array::from_fn(count(0x80));
+        (Self { chunk_log2, key: key.uid(), wrapped, salt }, Secret::new(data_key))
+    }
+
     pub(super) fn encode(&self) -> [u8; FIXED_LEN] {
         let parts: [&[u8]; 6] = [
             MAGIC,
