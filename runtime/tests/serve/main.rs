@@ -1,0 +1,8 @@
+//! `falaj serve` from outside: its channel, its port and its files.
+
+mod access;
+mod capture;
+mod harness;
+mod protocol;
+mod replay;
+mod routing;
