@@ -7,6 +7,9 @@ use super::{Categories, Numbers, Sample};
 /// At most this many bars for categories, the last of them for all others.
 const MOST_CATEGORIES: usize = 14;
 
+/// The bar for the categories that have none of their own.
+pub const OTHERS: &str = "all others";
+
 /// Numbers with no more values than this get a bar for each.
 const MOST_VALUES: usize = 12;
 
@@ -37,7 +40,7 @@ fn categories(baseline: &Categories, current: &Categories) -> Distribution {
     let mut bins: Vec<String> = cells.iter().map(|(value, _, _)| (*value).to_owned()).collect();
     let (mut before, mut after): (Vec<u64>, Vec<u64>) = cells.iter().map(|(_, a, b)| (*a, *b)).unzip();
     if let Some((a, b)) = others {
-        bins.push("all others".to_owned());
+        bins.push(OTHERS.to_owned());
         before.push(a);
         after.push(b);
     }

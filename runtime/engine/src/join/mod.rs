@@ -123,8 +123,8 @@ impl PointInTimeJoin {
         Ok(answers)
     }
 
-    /// Numbers the entities of both sides alike; a key with a null has none.
-    fn entities(&self, spine: &RecordBatch, source: &RecordBatch) -> Result<(Vec<Option<u32>>, Vec<Option<u32>>)> {
+    /// Numbers the entities of both sides alike.
+    fn entities(&self, spine: &RecordBatch, source: &RecordBatch) -> Result<(Entities, Entities)> {
         let mut spine_keys = Vec::new();
         let mut source_keys = Vec::new();
         let mut sort_fields = Vec::new();
@@ -139,7 +139,7 @@ impl PointInTimeJoin {
         }
         let converter = RowConverter::new(sort_fields)?;
         let mut numbers: HashMap<Box<[u8]>, u32> = HashMap::new();
-        let mut number = |keys: &[ArrayRef]| -> Result<Vec<Option<u32>>> {
+        let mut number = |keys: &[ArrayRef]| -> Result<Entities> {
             let rows = converter.convert_columns(keys)?;
             let mut out = Vec::with_capacity(rows.num_rows());
             for (index, row) in rows.iter().enumerate() {
@@ -160,6 +160,9 @@ impl PointInTimeJoin {
         Ok((number(&spine_keys)?, number(&source_keys)?))
     }
 }
+
+/// The number of each row's entity; a key with a null has none.
+type Entities = Vec<Option<u32>>;
 
 #[derive(Debug, Clone, Copy)]
 struct SourceRow {

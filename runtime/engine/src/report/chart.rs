@@ -11,24 +11,23 @@ pub const LEGEND: &str = "<p class=\"legend\"><span class=\"key before\"></span>
                           now\"></span>now</p>\n";
 
 /// A distribution the size of a table cell; shares show when hovered over.
-pub fn small(distribution: &Distribution, drifted: bool) -> String {
-    bars(distribution, drifted, 180.0, 44.0, false)
+pub fn small(distribution: &Distribution) -> String {
+    bars(distribution, 180.0, 44.0, false)
 }
 
 /// A distribution as wide as the page, with its bins named.
-pub fn large(distribution: &Distribution, drifted: bool) -> String {
-    bars(distribution, drifted, 760.0, 180.0, true)
+pub fn large(distribution: &Distribution) -> String {
+    bars(distribution, 760.0, 180.0, true)
 }
 
 /// Wide bars are the baseline, narrow ones in front of them are now.
-fn bars(distribution: &Distribution, drifted: bool, width: f64, height: f64, named: bool) -> String {
+fn bars(distribution: &Distribution, width: f64, height: f64, named: bool) -> String {
     let rows = distribution.bins.iter().zip(distribution.baseline.iter().zip(&distribution.current));
     let highest = distribution.baseline.iter().chain(&distribution.current).copied().fold(1e-9, f64::max);
     let slot = width / distribution.bins.len().max(1) as f64;
     let foot = if named { 22.0 } else { 0.0 };
     let mut svg = format!(
-        "<svg class=\"chart{}\" viewBox=\"0 0 {width} {}\" role=\"img\" aria-label=\"shares at training and now\">",
-        if drifted { " drifted" } else { "" },
+        "<svg class=\"chart\" viewBox=\"0 0 {width} {}\" role=\"img\" aria-label=\"shares at training and now\">",
         height + foot
     );
     for (index, (bin, (before, now))) in rows.enumerate() {

@@ -13,7 +13,7 @@ use std::fmt::Write;
 use falaj_api::monitor::{DriftMethod, DriftReport, FeatureDrift, Performance, Verdict};
 
 use crate::drift::compare::severity;
-use text::{count, escape, percent, short};
+use text::{count, escape, fixed, percent, short};
 
 pub use summary::summary;
 
@@ -118,7 +118,7 @@ fn predictions(page: &mut String, prediction: &FeatureDrift) {
         "<section>\n<h2>What the model answered</h2>\n{legend}{chart}\n<p>{method} {statistic}, threshold {threshold}: \
          the answers {verdict}.</p>\n</section>\n",
         legend = chart::LEGEND,
-        chart = chart::large(&prediction.distribution, prediction.drifted),
+        chart = chart::large(&prediction.distribution),
         method = method_name(prediction.method),
         statistic = short(prediction.statistic),
         threshold = short(prediction.threshold),
@@ -148,10 +148,10 @@ fn features(page: &mut String, report: &DriftReport) {
              <td>{meter}</td><td class=\"number\">{value}</td><td class=\"number\">{threshold}</td>\
              <td>{method}{p_value}</td><td class=\"number\">{missing}</td></tr>",
             name = escape(&feature.feature),
-            chart = chart::small(&feature.distribution, feature.drifted),
+            chart = chart::small(&feature.distribution),
             meter = chart::meter(severity(feature), class),
-            value = short(feature.statistic),
-            threshold = short(feature.threshold),
+            value = fixed(feature.statistic),
+            threshold = fixed(feature.threshold),
             method = method_name(feature.method),
             p_value = p_value.unwrap_or_default(),
             missing = missing(feature),
@@ -200,7 +200,7 @@ fn metric_name(metric: &str) -> String {
 /// `2026-11-24 13:05 UTC` of an RFC 3339 timestamp in UTC.
 fn moment(timestamp: &str) -> String {
     let minutes: String = timestamp.chars().take(16).collect();
-    escape(&format!("{} UTC", minutes.replace('T', " ")))
+    format!("<time>{} UTC</time>", escape(&minutes.replace('T', " ")))
 }
 
 const NOTES: &str = "<section class=\"notes\">\n<h2>How to read this</h2>\n\

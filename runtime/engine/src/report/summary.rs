@@ -5,6 +5,7 @@ use falaj_api::monitor::{DriftMethod, FeatureDrift, Performance, Verdict};
 use super::text::{escape, percent, short};
 use super::{method_name, metric_name};
 use crate::drift::compare::{FEWEST_ROWS, Outcome};
+use crate::drift::distribution::OTHERS;
 
 /// The verdict as a sentence or two for a person; plain text.
 pub fn summary(outcome: &Outcome, performance: Option<&Performance>) -> String {
@@ -29,8 +30,8 @@ pub fn summary(outcome: &Outcome, performance: Option<&Performance>) -> String {
             "The answers of the model changed materially, though none of its features did.".to_owned()
         }
         Verdict::Drift => {
-            let named: Vec<String> = drifted.iter().take(4).map(|f| format!("{} ({})", f.feature, value(f))).collect();
-            let more = drifted.len().saturating_sub(4);
+            let named: Vec<String> = drifted.iter().take(5).map(|f| format!("{} ({})", f.feature, value(f))).collect();
+            let more = drifted.len().saturating_sub(5);
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
             format!("{} of {all} features changed materially: {}{others}.", drifted.len(), named.join(", "))
         }
@@ -72,12 +73,13 @@ fn value(feature: &FeatureDrift) -> String {
 pub(super) fn change(feature: &FeatureDrift) -> Option<String> {
     let bins = &feature.distribution;
     let shares = bins.baseline.iter().zip(&bins.current);
-    let moves: Vec<(&String, f64, f64)> = bins.bins.iter().zip(shares).map(|(bin, (b, c))| (bin, *b, *c)).collect();
+    let moves = bins.bins.iter().zip(shares).map(|(bin, (before, now))| (bin, *before, *now));
+    let moves: Vec<(&String, f64, f64)> = moves.filter(|(bin, _, _)| *bin != OTHERS).collect();
     let difference = |(_, before, now): &(&String, f64, f64)| now - before;
     let up = moves.iter().max_by(|a, b| difference(a).total_cmp(&difference(b)))?;
     let down = moves.iter().min_by(|a, b| difference(a).total_cmp(&difference(b)))?;
     let say = |(bin, before, now): &(&String, f64, f64), word: &str| {
-        format!("<q>{}</q> {word} from {} to {}", escape(bin), percent(*before), percent(*now))
+        format!("<q>{}</q> {word} from {} to {}", escape(&in_words(bin)), percent(*before), percent(*now))
     };
     let mut parts = Vec::new();
     if difference(up) > 0.005 {
@@ -98,4 +100,13 @@ pub(super) fn change(feature: &FeatureDrift) -> Option<String> {
         return None;
     }
     Some(format!("<b>{}</b>: {}", escape(&feature.feature), parts.join(", ")))
+}
+
+/// `20 to 30` of `[20, 30)`.
+fn in_words(bin: &str) -> String {
+    let interval = bin.strip_prefix('[').and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(", "));
+    match interval {
+        Some((from, until)) => format!("{from} to {until}"),
+        None => bin.to_owned(),
+    }
 }

@@ -24,7 +24,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -36,15 +36,14 @@ pub fn count(number: u64) -> String {
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p < 0.1 => "under 0.1 %".to_owned(),
         p if p < 9.95 => format!("{p:.1} %"),
         p => format!("{p:.0} %"),
     }
 }
 
-/// Three digits behind the point, without zeros at the end, or two digits
-/// that count for very small numbers.
+/// Up to three digits behind the point, without zeros at the end.
 pub fn short(number: f64) -> String {
     if !number.is_finite() {
         return "\u{2013}".to_owned();
@@ -55,6 +54,11 @@ pub fn short(number: f64) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text.is_empty() || text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// Three digits behind the point, for columns of numbers.
+pub fn fixed(number: f64) -> String {
+    if number.is_finite() { format!("{number:.3}") } else { "\u{2013}".to_owned() }
 }
 
 #[cfg(test)]
