@@ -1,3 +1,36 @@
+//! Falaj's bundled runtime: the control plane (`falaj server`), predictions
+//! (`falaj serve`), training (`falaj train`) and the tools a person runs.
+
+pub mod audit;
+mod cluster;
+pub mod command;
+mod control;
+pub mod data_dir;
+mod endpoint;
+mod feature_store;
+mod gpu_node_pool;
+mod http;
+mod identity;
+mod model;
+mod monitor;
+mod noun;
 pub mod oip;
+mod operations;
 pub mod pipe;
+mod placement;
+pub mod replay;
 pub mod serve;
+pub mod server;
+mod serving;
+pub mod train;
+mod upload;
+mod workspace;
+
+/// The release.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// SHA-256, lower-case hexadecimal.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes))
+}

@@ -18,7 +18,9 @@ use falaj_api::{
     endpoint::{Capture, Endpoint, EndpointSpec, Variant},
     feature_store::{DataType, Entity, Feature, FeatureStore, FeatureStoreSpec, Location, Source, SourceFormat},
     local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, RUNNING_FILE, Running, SEED_FILE, Seed},
-    model::{Algorithm, FeatureView, GetModelVersion, Label, Mlp, Model, ModelSpec, Promotion, PromoteWhen, Ridge, Training},
+    model::{
+        Algorithm, FeatureView, GetModelVersion, Label, Mlp, Model, ModelSpec, PromoteWhen, Promotion, Ridge, Training,
+    },
     monitor::{Monitor, MonitorSpec, RunMonitor, Verdict},
     record::{Delete, Get, Put, State},
     workspace::{Environment, Workspace, WorkspaceSpec},
@@ -67,7 +69,8 @@ fn start(dir: &Path) -> (Child, Client) {
         std::thread::sleep(Duration::from_millis(20));
     };
     let admin = data.join(ADMIN_DIR);
-    let client = Client::new(&running.url, &admin.join(CA_FILE), &admin.join(CERT_FILE), &admin.join(KEY_FILE)).unwrap();
+    let client =
+        Client::new(&running.url, &admin.join(CA_FILE), &admin.join(CERT_FILE), &admin.join(KEY_FILE)).unwrap();
     (child, client)
 }
 
@@ -109,14 +112,23 @@ impl Server {
     }
 
     async fn get<K: Kind>(&self, workspace: Option<&str>, name: &str) -> Result<Record<K>, ClientError> {
-        let call = Get::<K> { workspace: workspace.map(Into::into), name: name.into(), uid: None, kind: std::marker::PhantomData };
+        let call = Get::<K> {
+            workspace: workspace.map(Into::into),
+            name: name.into(),
+            uid: None,
+            kind: std::marker::PhantomData,
+        };
         self.client.call(&call).await
     }
 
     async fn delete<K: Kind>(&self, workspace: Option<&str>, record: &Record<K>) -> Result<(), ClientError> {
         let uid = record.id.rsplit('/').next().unwrap().to_owned();
-        let call =
-            Delete::<K> { workspace: workspace.map(Into::into), name: record.name.clone(), uid, kind: std::marker::PhantomData };
+        let call = Delete::<K> {
+            workspace: workspace.map(Into::into),
+            name: record.name.clone(),
+            uid,
+            kind: std::marker::PhantomData,
+        };
         self.client.call(&call).await.map(|_| ())
     }
 
@@ -151,7 +163,10 @@ fn cluster_spec(key: &Path) -> ClusterSpec {
     ClusterSpec {
         region: REGION.parse().unwrap(),
         residency: Some(Residency { jurisdiction: "AE".into(), allowed_regions: [REGION.parse().unwrap()].into() }),
-        kms_key: serde_json::from_value(serde_json::json!({ "uri": format!("file://{}", key.display()), "region": REGION })).unwrap(),
+        kms_key: serde_json::from_value(
+            serde_json::json!({ "uri": format!("file://{}", key.display()), "region": REGION }),
+        )
+        .unwrap(),
         labels: BTreeMap::new(),
     }
 }
@@ -216,8 +231,13 @@ fn model_spec(algorithm: Algorithm) -> ModelSpec {
 }
 
 fn endpoint_spec() -> EndpointSpec {
-    let variant =
-        Variant { model: "employed".into(), version: None, alias: Some("champion".into()), weight: Some(100), shadow: false };
+    let variant = Variant {
+        model: "employed".into(),
+        version: None,
+        alias: Some("champion".into()),
+        weight: Some(100),
+        shadow: false,
+    };
     EndpointSpec {
         variants: [("champion".to_owned(), variant)].into(),
         capture: Some(Capture { sampling_percent: 100.0 }),
@@ -263,9 +283,7 @@ fn invoker(record: &Record<Endpoint>) -> reqwest::Client {
 }
 
 async fn predict(client: &reqwest::Client, record: &Record<Endpoint>, rows: usize) -> serde_json::Value {
-    let input = |name: &str, datatype: &str, data: serde_json::Value| {
-        serde_json::json!({ "name": name, "shape": [rows, 1], "datatype": datatype, "data": data })
-    };
+    let input = |name: &str, datatype: &str, data: serde_json::Value| serde_json::json!({ "name": name, "shape": [rows, 1], "datatype": datatype, "data": data });
     let body = serde_json::json!({ "inputs": [
         input("age", "INT64", vec![41; rows].into()),
         input("schooling", "INT64", vec![21; rows].into()),
@@ -323,7 +341,8 @@ async fn a_platform_is_declared_trained_served_watched_and_survives_the_servers_
     let mut second = model_spec(Algorithm::Mlp(Mlp { epochs: 2, ..Mlp::default() }));
     second.labels.insert("why".into(), "test".into());
     let uid = model.id.rsplit('/').next().unwrap().to_owned();
-    let update = Put::<Model> { workspace: Some("people".into()), name: "employed".into(), uid: Some(uid), spec: second };
+    let update =
+        Put::<Model> { workspace: Some("people".into()), name: "employed".into(), uid: Some(uid), spec: second };
     server.client.call(&update).await.unwrap();
     assert_eq!(server.settled::<Model>("people", "employed").await.status.version, Some(2));
     let since = Instant::now();
@@ -362,7 +381,8 @@ async fn an_unclaimed_record_is_adopted_and_a_claimed_one_is_refused_with_the_im
     assert_eq!((adopted.generation, &adopted.spec), (2, &changed));
 
     let uid = adopted.id.rsplit('/').next().unwrap().to_owned();
-    let read = Get::<Workspace> { workspace: None, name: "people".into(), uid: Some(uid), kind: std::marker::PhantomData };
+    let read =
+        Get::<Workspace> { workspace: None, name: "people".into(), uid: Some(uid), kind: std::marker::PhantomData };
     server.client.call(&read).await.unwrap();
     let refused = problem(server.put::<Workspace>(None, "people", changed).await.unwrap_err());
     assert!(refused.detail.contains(&format!("terraform import falaj_workspace.NAME '{}'", adopted.id)), "{refused}");
@@ -375,12 +395,14 @@ async fn an_unclaimed_record_is_adopted_and_a_claimed_one_is_refused_with_the_im
 async fn what_breaks_a_rule_is_refused_with_its_place_and_audited() {
     let server = Server::new();
     let mut abroad = cluster_spec(&server.dir.path().join("key"));
-    abroad.residency = Some(Residency { jurisdiction: "DE".into(), allowed_regions: ["aws:eu-central-1".parse().unwrap()].into() });
+    abroad.residency =
+        Some(Residency { jurisdiction: "DE".into(), allowed_regions: ["aws:eu-central-1".parse().unwrap()].into() });
     let refused = problem(server.put::<Cluster>(None, "retail", abroad).await.unwrap_err());
     assert_eq!((refused.status, refused.pointer.as_deref()), (403, Some("/spec/region")), "{refused:?}");
 
     let mut wider = workspace_spec();
-    wider.residency = Some(Residency { jurisdiction: "AE".into(), allowed_regions: ["aws:me-central-1".parse().unwrap()].into() });
+    wider.residency =
+        Some(Residency { jurisdiction: "AE".into(), allowed_regions: ["aws:me-central-1".parse().unwrap()].into() });
     let refused = problem(server.put::<Workspace>(None, "people", wider).await.unwrap_err());
     assert!(refused.is("residency"), "{refused:?}");
 
@@ -419,7 +441,10 @@ async fn a_training_run_that_cannot_succeed_says_why_and_the_next_declaration_re
         assert!(since.elapsed() < Duration::from_secs(60), "{record:?}\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert!(failed.status.failure.unwrap().contains("its event times run from 2015"), "the window and the data are named");
+    assert!(
+        failed.status.failure.unwrap().contains("its event times run from 2015"),
+        "the window and the data are named"
+    );
 
     server.put::<Model>(Some("people"), "employed", model_spec(logistic())).await.unwrap();
     let repaired = server.settled::<Model>("people", "employed").await;

@@ -66,6 +66,9 @@ pub struct EndpointStatus {
     /// call this endpoint and nothing else.
     pub client_cert_file: String,
     pub client_key_file: String,
+    /// Why the newest declaration cannot be served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// What an endpoint serves now.

@@ -1,0 +1,207 @@
+//! `falaj server`: the control plane of a local cluster, from start to end.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use falaj_api::{
+    feature_store::FeatureStore,
+    gpu_node_pool::GpuNodePool,
+    local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, Running, Seed},
+    workspace::Workspace,
+};
+use falaj_kms::{Context, Custody, Kms};
+use falaj_store::{Options, Store};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    VERSION, audit, cluster,
+    control::{ClusterIdentity, Control},
+    data_dir::{DataDir, write_private},
+    endpoint, http,
+    identity::{Acceptor, Authority, Principal},
+    model, monitor, noun, operations,
+    serving::{self, Serving},
+    upload,
+};
+
+/// Arguments of `falaj server`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Directory of the cluster, which the provider made.
+    #[arg(long)]
+    pub data_dir: PathBuf,
+    /// The ONNX Runtime library; without it models are served natively.
+    #[arg(long)]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Days that the platform's certificate holds, and hours after which it is renewed.
+const ADMIN_DAYS: i64 = 1;
+const ADMIN_RENEWAL: Duration = Duration::from_secs(12 * 3600);
+const SERVER_DAYS: i64 = 365;
+
+/// Runs until SIGTERM.
+///
+/// # Errors
+/// Something that the server needs cannot be had; the message says what.
+pub async fn run(args: Args) -> Result<()> {
+    // A session of its own: no terminal's signal reaches it. It fails only
+    // where it is one already.
+    let _ = rustix::process::setsid();
+    let data = DataDir::open(&args.data_dir)?;
+    let _lock = data.lock()?;
+    let _ = std::fs::remove_file(data.running_file());
+    let seed = data.seed()?;
+    tracing::info!(cluster = seed.name, version = VERSION, "starting");
+    cluster::check_residency(&seed.spec).map_err(|problem| anyhow::anyhow!(problem.detail))?;
+
+    let kms = falaj_kms::open(&seed.spec.kms_key).await?;
+    let described = kms.describe().await?;
+    let store = Store::open(Options::new(data.root().join("store"), kms.clone(), &seed.uid)).await?;
+    let authority = authority(&data, &seed, kms.as_ref()).await?;
+    let onnxruntime = match args.onnxruntime {
+        Some(path) => Some(path.canonicalize().with_context(|| format!("ONNX Runtime: {}", path.display()))?),
+        None => None,
+    };
+    let control = Arc::new(Control {
+        store,
+        cluster: ClusterIdentity {
+            name: seed.name.clone(),
+            uid: seed.uid.clone(),
+            machine_id: machine_id()?,
+            spec: seed.spec.clone(),
+            key_custody: match described.custody {
+                Custody::Host => "host",
+                Custody::Service => "service",
+            },
+        },
+        authority,
+        program: std::env::current_exe()?,
+        onnxruntime,
+        serving: Serving::default(),
+        work: Notify::new(),
+        stop: CancellationToken::new(),
+        data,
+    });
+    serve(&control).await?;
+    let _ = std::fs::remove_file(control.data.running_file());
+    control.store.close().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn serve(control: &Arc<Control>) -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("https://{}", listener.local_addr()?);
+    let leaf = control.authority.server(SERVER_DAYS)?;
+    let acceptor = Acceptor::new(&control.authority, &leaf, &control.cluster.uid)?;
+    issue_admin(control)?;
+
+    let stop = control.stop.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending: requests in flight finish first");
+        stop.cancel();
+    });
+    let reconciler = tokio::spawn(serving::reconciler(control.clone()));
+    let worker = tokio::spawn(model::training::worker(control.clone()));
+    let scheduler = tokio::spawn(monitor::scheduler(control.clone()));
+    let renewal = tokio::spawn(renew_admin(control.clone()));
+
+    let running = Running {
+        pid: std::process::id(),
+        url,
+        version: VERSION.to_owned(),
+        cluster_uid: control.cluster.uid.clone(),
+        machine_id: control.cluster.machine_id.clone(),
+    };
+    write_private(&control.data.running_file(), &serde_json::to_vec_pretty(&running)?)?;
+    http::listen(listener, acceptor, routes().finish(control.clone()), control.stop.clone()).await;
+    for task in [reconciler, worker, scheduler, renewal] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the server failed");
+        }
+    }
+    Ok(())
+}
+
+fn routes() -> http::Routes {
+    let mut routes = http::Routes::default();
+    for add in [
+        cluster::routes,
+        noun::routes::<Workspace>,
+        noun::routes::<FeatureStore>,
+        noun::routes::<GpuNodePool>,
+        model::routes,
+        endpoint::routes,
+        monitor::routes,
+        operations::routes,
+        upload::routes,
+        audit::routes,
+    ] {
+        routes = add(routes);
+    }
+    routes
+}
+
+/// The cluster's certificate authority, made at the first start. Its key lies
+/// on disk only as the KMS wrapped it.
+async fn authority(data: &DataDir, seed: &Seed, kms: &dyn Kms) -> Result<Authority> {
+    let dir = data.dir(&["ca"])?;
+    let (certificate, sealed) = (dir.join(CA_FILE), dir.join("key.sealed"));
+    let context = Context::new().with("falaj:cluster", &seed.uid).with("falaj:purpose", "certificate authority");
+    if certificate.exists() && sealed.exists() {
+        let key = kms.unwrap(&std::fs::read(&sealed)?, &context).await?;
+        let key = std::str::from_utf8(&key).context("the authority's key")?;
+        return Authority::load(&std::fs::read_to_string(&certificate)?, key, &seed.uid);
+    }
+    let (authority, key) = Authority::create(&seed.name, &seed.uid)?;
+    write_private(&sealed, &kms.wrap(key.as_bytes(), &context).await?)?;
+    write_private(&certificate, authority.certificate_pem().as_bytes())?;
+    Ok(authority)
+}
+
+/// Writes the platform's certificate where the provider finds it.
+fn issue_admin(control: &Control) -> Result<()> {
+    let dir = control.data.dir(&[ADMIN_DIR])?;
+    let leaf = control.authority.client(&Principal::Platform, ADMIN_DAYS)?;
+    write_private(&dir.join(CA_FILE), control.authority.certificate_pem().as_bytes())?;
+    write_private(&dir.join(KEY_FILE), leaf.key_pem.as_bytes())?;
+    write_private(&dir.join(CERT_FILE), leaf.certificate_pem.as_bytes())?;
+    Ok(())
+}
+
+async fn renew_admin(control: Arc<Control>) {
+    loop {
+        tokio::select! {
+            () = control.stop.cancelled() => return,
+            () = tokio::time::sleep(ADMIN_RENEWAL) => {}
+        }
+        if let Err(error) = issue_admin(&control) {
+            tracing::error!(%error, "the platform's certificate could not be renewed");
+        }
+    }
+}
+
+/// Says which machine this is, without telling the system's own id.
+fn machine_id() -> Result<String> {
+    for path in ["/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/random/boot_id"] {
+        if let Ok(id) = std::fs::read_to_string(path)
+            && !id.trim().is_empty()
+        {
+            let hash = crate::sha256_hex(format!("falaj machine {}", id.trim()).as_bytes());
+            return Ok(hash.chars().take(32).collect());
+        }
+    }
+    bail!("this machine has no id in /etc/machine-id; run systemd-machine-id-setup")
+}

@@ -1,0 +1,171 @@
+//! Keeping the serving processes as they are declared: one per workspace, with
+//! a snapshot of all its endpoints.
+
+mod process;
+mod snapshot;
+
+pub use snapshot::capture_key;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::Result;
+use falaj_api::{Problem, endpoint::EndpointStatus, record::State};
+use falaj_store::records;
+use tokio::sync::{Mutex, Notify};
+
+use crate::{
+    control::{Control, store_problem},
+    noun::to_json,
+    serve::protocol::FromServe,
+};
+use process::Process;
+use snapshot::Desired;
+
+/// The processes that serve, by the uid of their workspace.
+#[derive(Default)]
+pub struct Serving {
+    changed: Notify,
+    live: Mutex<BTreeMap<String, Process>>,
+}
+
+/// How long a process gets to take a snapshot into service.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the processes are looked at although nothing was declared.
+const PERIOD: Duration = Duration::from_secs(30);
+
+impl Serving {
+    /// Something was declared or a version was published.
+    pub fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Version by variant that an endpoint serves now; `None` while it does not.
+    pub async fn versions(&self, workspace_uid: &str, endpoint: &str) -> Option<BTreeMap<String, u32>> {
+        let live = self.live.lock().await;
+        live.get(workspace_uid)
+            .filter(|process| process.alive())
+            .and_then(|process| process.serving.get(endpoint).cloned())
+    }
+
+    /// Makes everything that was captured so far readable.
+    ///
+    /// # Errors
+    /// The process did not answer.
+    pub async fn flush(&self, workspace_uid: &str) -> Result<()> {
+        match self.live.lock().await.get_mut(workspace_uid) {
+            Some(process) if process.alive() => process.flush(PATIENCE).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reconciles until the server stops; then lets the processes finish.
+pub async fn reconciler(control: Arc<Control>) {
+    loop {
+        if let Err(problem) = reconcile(&control).await {
+            tracing::error!(%problem, "serving could not be reconciled");
+        }
+        tokio::select! {
+            () = control.stop.cancelled() => break,
+            () = control.serving.changed.notified() => {}
+            () = tokio::time::sleep(PERIOD) => {}
+        }
+    }
+    let processes = std::mem::take(&mut *control.serving.live.lock().await);
+    futures::future::join_all(processes.into_values().map(Process::drain)).await;
+}
+
+async fn reconcile(control: &Arc<Control>) -> Result<(), Problem> {
+    let workspaces = {
+        let mut session = control.store.read().await.map_err(store_problem)?;
+        records::list_kind(&mut session, "workspace").await.map_err(store_problem)?
+    };
+    let mut live = control.serving.live.lock().await;
+    let known: Vec<String> = workspaces.iter().map(|workspace| workspace.uid.clone()).collect();
+    let left: Vec<String> = live.keys().filter(|uid| !known.contains(uid)).cloned().collect();
+    for uid in left {
+        if let Some(process) = live.remove(&uid) {
+            process.drain().await;
+        }
+        process::forget(control, &uid);
+    }
+    for workspace in workspaces {
+        let desired = snapshot::desired(control, &workspace).await?;
+        if desired.endpoints.is_empty() {
+            if let Some(process) = live.remove(&workspace.uid) {
+                process.drain().await;
+            }
+            continue;
+        }
+        let outcome = ensure(control, &mut live, &workspace.uid, &desired).await;
+        record(control, &workspace.name, &desired, live.get(&workspace.uid), outcome).await?;
+    }
+    Ok(())
+}
+
+/// Brings a workspace's process to the desired snapshot, starting it if need be.
+async fn ensure(
+    control: &Arc<Control>,
+    live: &mut BTreeMap<String, Process>,
+    workspace_uid: &str,
+    desired: &Desired,
+) -> Result<()> {
+    if live.get(workspace_uid).is_some_and(|process| !process.alive()) {
+        live.remove(workspace_uid);
+    }
+    if !live.contains_key(workspace_uid) {
+        live.insert(workspace_uid.to_owned(), Process::start(control, workspace_uid).await?);
+    }
+    let Some(process) = live.get_mut(workspace_uid) else { return Ok(()) };
+    if process.sent.as_ref() == Some(&desired.endpoints) {
+        return Ok(());
+    }
+    for (digest, format) in &desired.artifacts {
+        if !process.has(digest) {
+            let bytes = control.store.blobs().get(workspace_uid, &digest.parse()?).await?;
+            process.artifact(digest, *format, &bytes).await?;
+        }
+    }
+    match process.snapshot(control, desired, PATIENCE).await? {
+        FromServe::Failed { reason, .. } => anyhow::bail!(reason),
+        _ => {
+            process.sent = Some(desired.endpoints.clone());
+            process.serving = desired.versions();
+            Ok(())
+        }
+    }
+}
+
+/// Writes down what came of it, for declarations that have not changed since.
+async fn record(
+    control: &Control,
+    workspace: &str,
+    desired: &Desired,
+    process: Option<&Process>,
+    outcome: Result<()>,
+) -> Result<(), Problem> {
+    let failure = outcome.err().map(|error| format!("{error:#}"));
+    if let Some(failure) = &failure {
+        tracing::error!(workspace, failure, "the endpoints of a workspace cannot be served");
+    }
+    for declared in &desired.records {
+        let status = match process {
+            Some(process) => {
+                EndpointStatus { failure: failure.clone(), ..process.status(control, workspace, &declared.name) }
+            }
+            None => EndpointStatus { failure: failure.clone(), ..EndpointStatus::default() },
+        };
+        let (status, state) = (to_json(&status)?, if failure.is_none() { State::Ready } else { State::Failed });
+        if declared.status == status && declared.state == state {
+            continue;
+        }
+        let mut tx = control.store.begin().await.map_err(store_problem)?;
+        let now = records::get_by_uid(&mut tx, &declared.uid).await.map_err(store_problem)?;
+        if now.is_some_and(|now| now.generation == declared.generation) {
+            records::update_status(&mut tx, &declared.uid, &status).await.map_err(store_problem)?;
+            records::set_state(&mut tx, &declared.uid, state).await.map_err(store_problem)?;
+            tx.commit().await.map_err(store_problem)?;
+        }
+    }
+    Ok(())
+}
