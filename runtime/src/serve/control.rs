@@ -53,7 +53,7 @@ impl Builder {
             Ok((name.clone(), Arc::new(built)))
         });
         let endpoints = endpoints.collect::<Result<HashMap<_, _>, String>>()?;
-        Ok(Routing { generation: snapshot.generation, tls, endpoints })
+        Ok(Routing { tls, endpoints })
     }
 
     fn endpoint(

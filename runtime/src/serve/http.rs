@@ -1,5 +1,6 @@
 //! The paths of the protocol, and who may use them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use super::capture::Outcomes;
 use super::infer::{self, Answer, nothing_serves};
 use super::protocol::Format;
 use super::routing::Endpoint;
-use super::state::{Share, State};
+use super::state::{Limits, Share, State};
 use crate::oip::{self, ModelMetadata, ServerMetadata};
 
 /// Who is on the other end of a connection.
@@ -227,13 +228,14 @@ async fn receive<'a>(state: &'a State, headers: &HeaderMap, body: Incoming) -> R
         let message = format!("the body is longer than the {} bytes that are accepted", limits.body_bytes);
         oip::Error::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     };
-    if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Err(too_long());
-    }
     let busy = || oip::Error::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; try again");
     let mut share = state.body_bytes.take(0, limits.all_bodies_bytes).ok_or_else(busy)?;
+    let mut body = std::pin::pin!(body);
+    if body.size_hint().lower() > limits.body_bytes as u64 {
+        discard(body, limits).await;
+        return Err(too_long());
+    }
     let collect = async {
-        let mut body = std::pin::pin!(body);
         let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| oip::Error::bad_request(format!("the body did not arrive whole: {e}")))?;
@@ -256,11 +258,32 @@ async fn receive<'a>(state: &'a State, headers: &HeaderMap, body: Incoming) -> R
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
     };
-    let body = tokio::time::timeout(limits.body, collect).await.map_err(|_| {
+    let collected = tokio::time::timeout(limits.body, collect).await.map_err(|_| {
         let message = format!("the body did not arrive within {} s", limits.body.as_secs());
         oip::Error::new(StatusCode::REQUEST_TIMEOUT, message)
-    })??;
-    Ok((body, share))
+    })?;
+    match collected {
+        Ok(body) => Ok((body, share)),
+        Err(error) => {
+            discard(body, limits).await;
+            Err(error)
+        }
+    }
+}
+
+/// Reads on for a while, so that a caller who is still sending gets to see the
+/// reply rather than a broken connection.
+async fn discard(mut body: Pin<&mut Incoming>, limits: &Limits) {
+    let read = async {
+        let mut left = 4 * limits.body_bytes;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    let _ = tokio::time::timeout(limits.discard, read).await;
 }
 
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -14,7 +14,6 @@ use crate::oip::InputSpec;
 /// One generation of everything.
 #[derive(Default)]
 pub struct Routing {
-    pub generation: u64,
     /// Absent: plain text, and callers are not told apart.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub endpoints: HashMap<String, Arc<Endpoint>>,

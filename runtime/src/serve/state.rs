@@ -37,6 +37,8 @@ pub struct Limits {
     pub head: Duration,
     /// For the body of a request.
     pub body: Duration,
+    /// For reading on after a body that is refused.
+    pub discard: Duration,
     /// For requests in flight when the process is to end.
     pub drain: Duration,
 }
@@ -51,6 +53,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
+            discard: Duration::from_secs(3),
             drain: Duration::from_secs(20),
         }
     }

@@ -11,7 +11,7 @@ async fn without_a_certificate_of_the_authority_nothing_is_answered() {
             assert!(answer.is_err(), "{path} was answered: {answer:?}");
         }
     }
-    let plain = reqwest::Client::new().get(format!("http://{}/v2/health/live", serving.address)).send().await;
+    let plain = serving.invoker().client.get(format!("http://{}/v2/health/live", serving.address)).send().await;
     assert!(plain.is_err(), "{plain:?}");
     assert_eq!(serving.invoker().get("/v2/health/live").await.0, 200);
 }
@@ -47,7 +47,9 @@ async fn plain_text_is_served_when_the_snapshot_says_so() {
     let mut serving = Serving::with(&[("champion", variant(1, 100, false, 0.0))]).await;
     serving.snapshot.tls = None;
     serving.publish().await;
-    let answer = reqwest::Client::new()
+    let answer = serving
+        .invoker()
+        .client
         .post(format!("http://{}/v2/models/employed/infer", serving.address))
         .body(request("1", 30, "private").to_string())
         .send()

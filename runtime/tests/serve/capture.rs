@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType, UInt32Type};
 use falaj::serve::capture::{self, Outcome};
 use falaj::serve::protocol::{FromServe, ToServe};
@@ -35,7 +35,8 @@ async fn captures_and_outcomes_are_read_back_and_never_lie_on_the_disk_in_the_cl
     let captured = capture::open(&files[0], &serving.key, "employed").unwrap();
     let rows = &captured.predictions;
     let names: Vec<String> = rows.schema().fields().iter().map(|f| f.name().clone()).collect();
-    let own = ["request_id", "row", "at", "variant", "model_version", "shadow", "age", "sector", "probability", "label"];
+    let own =
+        ["request_id", "row", "at", "variant", "model_version", "shadow", "age", "sector", "probability", "label"];
     assert_eq!(names, own);
     let text = |name: &str| -> Vec<Option<String>> {
         let array = rows.column_by_name(name).unwrap().as_string::<i32>();

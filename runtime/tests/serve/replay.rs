@@ -73,7 +73,7 @@ async fn replay_says_what_is_wrong() {
         (|a| a.map = vec![("salary".to_owned(), "AGEP".to_owned())], "age, sector"),
         (|a| a.cert = None, "--cert"),
         (|a| a.url = "ftp://127.0.0.1".to_owned(), "https://"),
-        (|a| a.model = "other".to_owned(), "no model \"other\""),
+        (|a| a.model = "other".to_owned(), "there is no model"),
         (|a| a.parquet = "nowhere.parquet".into(), "nowhere.parquet"),
     ];
     for (change, expected) in cases {

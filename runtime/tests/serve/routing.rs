@@ -180,10 +180,9 @@ async fn a_snapshot_that_cannot_be_served_leaves_the_one_before_in_force() {
 async fn an_endpoint_without_a_variant_is_not_ready_yet() {
     let serving = Serving::with(&[]).await;
     let caller = serving.invoker();
-    for (status, answer) in [
-        caller.infer(&request("1", 30, "private")).await,
-        caller.get("/v2/models/employed/ready").await,
-    ] {
+    for (status, answer) in
+        [caller.infer(&request("1", 30, "private")).await, caller.get("/v2/models/employed/ready").await]
+    {
         assert_eq!(status, 503, "{answer}");
     }
     assert_eq!(caller.infer(&json!({})).await.0, 400);
