@@ -1,0 +1,168 @@
+//! `data.falaj_drift_report`: what a monitor found last.
+
+use std::collections::BTreeMap;
+
+use falaj_api::monitor::{FeatureDrift, GetLatestReport, Performance};
+use tfplugin::{Attr, Context, DataSource, Diagnostics, Model};
+
+use super::{failed, identify};
+use crate::attributes::chosen;
+use crate::connection::Shared;
+
+/// The newest report of a monitor.
+#[derive(Model, Debug, Clone)]
+pub struct DriftReportModel {
+    /// Id of the monitor.
+    #[attr(required)]
+    pub monitor_id: Attr<String>,
+    /// Id of the report.
+    #[attr(computed)]
+    pub id: Attr<String>,
+    /// The version that answered.
+    #[attr(computed)]
+    pub model_version: Attr<u32>,
+    /// When it was made, UTC.
+    #[attr(computed)]
+    pub at: Attr<String>,
+    /// The first moment that was looked at, UTC.
+    #[attr(computed)]
+    pub from: Attr<String>,
+    /// The last moment that was looked at, UTC.
+    #[attr(computed)]
+    pub until: Attr<String>,
+    /// `no_material_drift`, `drift` or `insufficient_data`.
+    #[attr(computed)]
+    pub verdict: Attr<String>,
+    /// The same in a sentence.
+    #[attr(computed)]
+    pub summary: Attr<String>,
+    /// Rows of the training that were compared with.
+    #[attr(computed)]
+    pub rows_baseline: Attr<u64>,
+    /// Rows of the traffic.
+    #[attr(computed)]
+    pub rows_current: Attr<u64>,
+    /// By feature.
+    #[attr(computed)]
+    pub features: Attr<BTreeMap<String, FeatureDriftModel>>,
+    /// Of the answers.
+    #[attr(computed)]
+    pub prediction: Attr<FeatureDriftModel>,
+    /// How good the answers were, once labels have arrived.
+    #[attr(computed)]
+    pub performance: Attr<PerformanceModel>,
+}
+
+/// How far one feature has moved.
+#[derive(Model, Debug, Clone)]
+pub struct FeatureDriftModel {
+    /// The method that was used.
+    #[attr(computed)]
+    pub method: Attr<String>,
+    /// What it measured.
+    #[attr(computed)]
+    pub statistic: Attr<f64>,
+    /// From where on it is drift.
+    #[attr(computed)]
+    pub threshold: Attr<f64>,
+    /// Whether it is.
+    #[attr(computed)]
+    pub drifted: Attr<bool>,
+    /// Where the method has one.
+    #[attr(computed)]
+    pub p_value: Attr<f64>,
+    /// Population stability index, whatever the method.
+    #[attr(computed)]
+    pub psi: Attr<f64>,
+    /// Share without a value at training.
+    #[attr(computed)]
+    pub missing_percent_baseline: Attr<f64>,
+    /// Share without a value in the traffic.
+    #[attr(computed)]
+    pub missing_percent_current: Attr<f64>,
+}
+
+/// How good the answers were.
+#[derive(Model, Debug, Clone)]
+pub struct PerformanceModel {
+    /// Such as `auc`.
+    #[attr(computed)]
+    pub metric: Attr<String>,
+    /// On the rows held out at training.
+    #[attr(computed)]
+    pub baseline: Attr<f64>,
+    /// On the rows of the traffic that have a label.
+    #[attr(computed)]
+    pub current: Attr<f64>,
+    /// How many have one.
+    #[attr(computed)]
+    pub labelled_rows: Attr<u64>,
+    /// The floor.
+    #[attr(computed)]
+    pub min: Attr<f64>,
+    /// Whether it is below the floor.
+    #[attr(computed)]
+    pub breached: Attr<bool>,
+}
+
+impl From<FeatureDrift> for FeatureDriftModel {
+    fn from(drift: FeatureDrift) -> Self {
+        Self {
+            method: chosen(&drift.method),
+            statistic: drift.statistic.into(),
+            threshold: drift.threshold.into(),
+            drifted: drift.drifted.into(),
+            p_value: drift.p_value.into(),
+            psi: drift.psi.into(),
+            missing_percent_baseline: drift.missing_percent_baseline.into(),
+            missing_percent_current: drift.missing_percent_current.into(),
+        }
+    }
+}
+
+impl From<Performance> for PerformanceModel {
+    fn from(performance: Performance) -> Self {
+        Self {
+            metric: performance.metric.into(),
+            baseline: performance.baseline.into(),
+            current: performance.current.into(),
+            labelled_rows: performance.labelled_rows.into(),
+            min: performance.min.into(),
+            breached: performance.breached.into(),
+        }
+    }
+}
+
+/// `data.falaj_drift_report`.
+pub struct DriftReportSource;
+
+impl DataSource for DriftReportSource {
+    type Shared = Shared;
+    type Model = DriftReportModel;
+    const NAME: &'static str = "falaj_drift_report";
+
+    async fn read(&self, ctx: &Context<Shared>, config: DriftReportModel) -> Result<DriftReportModel, Diagnostics> {
+        let (id, workspace) = identify(&config.monitor_id, "monitor", "monitor_id")?;
+        let connection = ctx.shared()?.connect(&id.place.cluster).await?;
+        let monitor = id.place.name().to_owned();
+        let what = format!("the newest report of the monitor {monitor:?}");
+        let report = connection.call(&GetLatestReport { workspace, monitor }).await;
+        let report = report.map_err(|error| failed(&error, &what))?;
+        let features = report.features.into_iter().map(|drift| (drift.feature.clone(), drift.into()));
+        Ok(DriftReportModel {
+            monitor_id: config.monitor_id,
+            id: report.id.into(),
+            model_version: report.model_version.into(),
+            at: report.at.to_string().into(),
+            from: report.from.to_string().into(),
+            until: report.until.to_string().into(),
+            verdict: chosen(&report.verdict),
+            summary: report.summary.into(),
+            rows_baseline: report.rows_baseline.into(),
+            rows_current: report.rows_current.into(),
+            features: Attr::Known(features.collect()),
+            prediction: report.prediction.map(FeatureDriftModel::from).into(),
+            performance: report.performance.map(PerformanceModel::from).into(),
+        })
+    }
+}

@@ -1,0 +1,438 @@
+//! `falaj_cluster`: a runtime in one region, under one key, brought to life here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use falaj_api::cluster::{self as api, ClusterSpec};
+use falaj_api::id::Prefix;
+use falaj_api::record::{Delete, Put};
+use falaj_api::{Id, Kind, Record, Region};
+use tfplugin::{
+    Attr, AttributePath, Context, DefaultTimeouts, Diagnostic, Diagnostics, Failure, Import, Model, Plan, Resource,
+    Timeouts, validate,
+};
+
+use super::managed::{abandoned, get, given_up, imported_id, known_id, with_way_out};
+use super::operation::{Unfinished, wait};
+use super::workspace::no_labels;
+use crate::attributes::labels::{self, Labels};
+use crate::attributes::posture::{self, Declared as Facts};
+use crate::attributes::{
+    KmsKeyModel, PostureModel, ResidencyModel, blank, differs, kms_key, object, residency, rules, want, wanted,
+};
+use crate::cluster::LocalError;
+use crate::connection::{Connection, Shared, VERSION, release};
+use crate::{errors, place};
+
+/// A runtime in one region, under one key and one residency rule.
+#[derive(Model, Debug, Clone)]
+pub struct ClusterModel {
+    /// `<region>/<name>/<uid>`.
+    #[attr(computed, not_null)]
+    pub id: Attr<String>,
+    /// Its name.
+    #[attr(required, replace, validate = [rules::name()])]
+    pub name: Attr<String>,
+    /// Where it is: the cloud and its region, such as `aws:me-central-1`, or `onprem:`, the ISO 3166-2 code and a site, such as `onprem:ae-du:dubai-1`.
+    #[attr(required, replace, validate = [rules::region()])]
+    pub region: Attr<String>,
+    /// The key that everything is sealed under.
+    #[attr(required)]
+    pub kms_key: Attr<KmsKeyModel>,
+    /// Where data and work may be. Unset: the provider's rule.
+    #[attr(optional, computed)]
+    pub residency: Attr<ResidencyModel>,
+    /// Runs it on this machine.
+    #[attr(required)]
+    pub local: Attr<LocalModel>,
+    /// The release that runs. Unset: what runs is kept. A newer one upgrades in place; there is no way back.
+    #[attr(optional, computed, not_null)]
+    pub runtime_version: Attr<String>,
+    /// Tells it from every other cluster, of the same name too.
+    #[attr(computed, not_null)]
+    pub uid: Attr<String>,
+    /// The machine that it lives on.
+    #[attr(computed, not_null)]
+    pub machine_id: Attr<String>,
+    /// Who holds the key: `host`, or a key service.
+    #[attr(computed, not_null)]
+    pub key_custody: Attr<String>,
+    /// Labels, over those of the provider.
+    #[attr(default = no_labels())]
+    pub labels: Attr<Labels>,
+    /// Its labels with those of the provider.
+    #[attr(computed)]
+    pub effective_labels: Attr<Labels>,
+    /// What a policy needs to know of it.
+    #[attr(computed, local)]
+    pub posture: Attr<PostureModel>,
+    /// How long each operation may take; 10 minutes by default.
+    #[attr(optional)]
+    pub timeouts: Attr<Timeouts>,
+}
+object!(ClusterModel);
+
+/// A cluster of one machine, in a directory below the provider's `data_dir`.
+#[derive(Model, Debug, Clone)]
+pub struct LocalModel {
+    /// What keeps it running: `none` (the provider starts it when it needs it).
+    #[attr(default = "none", validate = [validate::one_of(["none"])])]
+    pub service: Attr<String>,
+}
+
+/// `falaj_cluster`.
+pub struct ClusterResource;
+
+type Kinded = api::Cluster;
+
+fn place(model: &ClusterModel) -> Option<Prefix> {
+    let region: Region = model.region.known()?.parse().ok()?;
+    Some(Prefix::cluster(region, model.name.known()?))
+}
+
+fn complete_posture(model: &mut ClusterModel) {
+    let facts = Facts { kms_key: model.kms_key.clone(), ..Facts::default() };
+    model.posture = posture::of(place(model).map(|place| place.region).as_ref(), &facts).into();
+}
+
+fn spec(model: &ClusterModel, labels: Labels) -> Result<ClusterSpec, Diagnostics> {
+    let path = AttributePath::root("kms_key");
+    Ok(ClusterSpec {
+        region: wanted(&model.region, "region")?,
+        residency: residency::rule(&model.residency).into_known(),
+        kms_key: want(&model.kms_key, path.clone())?.key(&path)?,
+        labels,
+    })
+}
+
+/// The release that the plan asks for, held against what runs and what this
+/// provider brings.
+fn check_version(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
+    let runs = plan.prior.as_ref().and_then(|prior| prior.runtime_version.as_deref());
+    let Some(asked) = plan.config.runtime_version.as_deref() else {
+        if let Some(runs) =
+            runs.filter(|runs| plan.config.runtime_version.is_null() && release(runs) < release(VERSION))
+        {
+            ctx.warn(
+                "The cluster runs an older release",
+                format!("It runs {runs}; this provider brings {VERSION}. Set runtime_version = \"{VERSION}\" to upgrade it in place."),
+            );
+        }
+        return;
+    };
+    if Some(asked) == runs {
+        return;
+    }
+    if runs.is_some_and(|runs| release(asked) < release(runs)) {
+        problems.error_at(
+            "runtime_version",
+            "There is no way back to an older release",
+            format!("The cluster runs {}; its data is not readable to {asked}. Leave runtime_version out to keep what runs.", runs.unwrap_or_default()),
+        );
+    } else if asked != VERSION {
+        problems.error_at(
+            "runtime_version",
+            "This provider does not bring that release",
+            format!("It brings {VERSION}. Use the provider of release {asked}, or leave runtime_version out to keep what runs."),
+        );
+    }
+}
+
+/// What must hold of where the cluster, its key and its rule are.
+fn check_places(shared: &Shared, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
+    let planned = &plan.planned;
+    let rule_path = AttributePath::root("residency");
+    let provided = residency::rule(&shared.residency);
+    let rule = residency::rule(&planned.residency);
+    if planned.residency.is_null() && provided.is_null() && !shared.allow_no_residency {
+        problems.error_at(
+            rule_path,
+            "No residency rule is known",
+            "Say where data and work may be, here or in the provider: residency = { jurisdiction = \"AE\", allowed_regions = [\"onprem:ae-du:dubai-1\"] }. Where really nothing is to be ruled, write allow_no_residency = true in the provider.",
+        );
+    }
+    let region = planned.region.known().and_then(|text| text.parse::<Region>().ok());
+    let key = match kms_key::effective_region(&planned.kms_key, &AttributePath::root("kms_key")) {
+        Ok(key) => key,
+        Err(wrong) => {
+            problems.append(wrong);
+            None
+        }
+    };
+    let mut rules: Vec<_> = rule.known().into_iter().chain(provided.known()).collect();
+    rules.dedup();
+    for rule in rules {
+        if let Some(region) = &region {
+            problems.append(residency::check_region(rule, region, "region".into(), "The cluster"));
+        }
+        if let Some((region, path)) = &key {
+            problems.append(residency::check_region(rule, region, path.clone(), "The key"));
+        }
+    }
+}
+
+fn check_key_is_kept(plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
+    let Some(prior) = &plan.prior else { return };
+    let kept = match (&prior.kms_key, &plan.planned.kms_key) {
+        (Attr::Known(before), Attr::Known(now)) => before == now || now.uri.is_unknown() || now.region.is_unknown(),
+        _ => true,
+    };
+    let replaced = prior.name != plan.planned.name || prior.region != plan.planned.region;
+    if !kept && !replaced {
+        problems.error_at(
+            "kms_key",
+            "The key of a cluster cannot be changed in place",
+            "Everything the cluster holds is sealed under it. Restore the key; to use another, make another cluster.",
+        );
+    }
+}
+
+fn local_error(error: &LocalError, name: &str) -> Diagnostic {
+    Diagnostic::error(format!("The cluster {name:?} could not be brought up"))
+        .detail(format!("{}.", errors::capital(&error.to_string())))
+}
+
+/// The cluster on this machine, brought up if it was not there.
+async fn bring_up(shared: &Shared, name: &str, spec: &ClusterSpec) -> Result<Arc<Connection>, Diagnostics> {
+    let local = shared.local(name)?;
+    let planted = local.plant(spec).map_err(|error| local_error(&error, name))?;
+    match shared.connect(name).await {
+        Ok(connection) if connection.runtime.cluster_uid == planted.seed.uid => Ok(connection),
+        Ok(connection) => Err(Diagnostic::error(format!("Another cluster of the name {name:?}"))
+            .detail(format!(
+                "The runtime that answers has the uid {}, the data directory {} belongs to {}.",
+                connection.runtime.cluster_uid,
+                local.dir().display(),
+                planted.seed.uid
+            ))
+            .into()),
+        Err(error) => {
+            // Nothing is lost with a directory in which no runtime ever came to life.
+            if planted.fresh
+                && let Err(error) = local.remove().await
+            {
+                tracing::warn!(%error, "the new data directory could not be removed");
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Another release in the place of the one that runs, where the plan asks for it.
+async fn upgraded(shared: &Shared, name: &str, asked: &Attr<String>) -> Result<Arc<Connection>, Diagnostics> {
+    let connection = shared.connect(name).await?;
+    let Some(asked) = asked.known().filter(|asked| **asked != connection.runtime.version) else {
+        return Ok(connection);
+    };
+    tracing::info!(cluster = name, from = connection.runtime.version, to = asked, "upgrading the runtime");
+    shared.local(name)?.upgrade().await.map_err(|error| local_error(&error, name))?;
+    shared.forget(name).await;
+    Ok(shared.connect(name).await?)
+}
+
+async fn put(
+    connection: &Connection,
+    model: &ClusterModel,
+    uid: Option<String>,
+) -> Result<(Id, Record<Kinded>), Diagnostics> {
+    let spec = spec(model, model.effective_labels.clone().or_default())?;
+    let name = want(&model.name, "name")?.clone();
+    let put = Put::<Kinded> { workspace: None, name: name.clone(), uid, spec };
+    let record = connection.call(&put).await.map_err(|error| refused(&error, &name))?;
+    let id =
+        record.id.parse().map_err(|problem: String| Diagnostic::error("The runtime gave no id").detail(problem))?;
+    Ok((id, record))
+}
+
+fn refused(error: &falaj_api::client::ClientError, name: &str) -> Diagnostic {
+    errors::diagnostic(error, &format!("the cluster {name:?}"), &ClusterModel::attributes())
+}
+
+async fn settle(
+    ctx: &Context<Shared>,
+    connection: &Connection,
+    mut model: ClusterModel,
+    id: Id,
+    record: Record<Kinded>,
+) -> Result<ClusterModel, Failure<ClusterModel>> {
+    model.id = record.id.clone().into();
+    model.uid = connection.runtime.cluster_uid.clone().into();
+    model.machine_id = connection.runtime.machine_id.clone().into();
+    model.runtime_version = connection.runtime.version.clone().into();
+    complete_posture(&mut model);
+    let failed = match wait(ctx, &id, record).await {
+        Ok(record) => {
+            model.key_custody = record.status.key_custody.into();
+            return Ok(model);
+        }
+        Err(Unfinished::Stopped) => return Ok(model),
+        Err(Unfinished::TimedOut(doing)) => Diagnostic::error("Out of time for the cluster").detail(doing),
+        Err(Unfinished::Failed(reason)) => {
+            Diagnostic::error("The cluster could not be made as declared").detail(reason)
+        }
+        Err(Unfinished::Lost(diagnostic)) => diagnostic,
+    };
+    Err(Failure::partial(model, failed))
+}
+
+/// Why the cluster of a state is not there.
+struct Unreachable {
+    abandoned: bool,
+    problem: Diagnostic,
+}
+
+/// A connection to the cluster of this state and no other.
+async fn reach(ctx: &Context<Shared>, id: &Id, state: &ClusterModel) -> Result<Arc<Connection>, Unreachable> {
+    let uid = state.uid.as_deref().unwrap_or_default();
+    let connected = match ctx.shared() {
+        Ok(shared) => shared.connect(&id.place.cluster).await,
+        Err(error) => Err(error),
+    };
+    let problem = match connected {
+        Ok(connection) if uid.is_empty() || connection.runtime.cluster_uid == uid => return Ok(connection),
+        Ok(connection) => {
+            Diagnostic::error(format!("Another cluster of the name {:?}", id.place.cluster)).detail(format!(
+                "The state is of the cluster with the uid {uid}; here is the one with the uid {}. It is not taken for gone.",
+                connection.runtime.cluster_uid
+            ))
+        }
+        Err(problem) => problem,
+    };
+    let machine = state.machine_id.as_deref().map(|machine| format!(" It lives on the machine {machine}."));
+    let detail = format!("{}{}", problem.detail, machine.unwrap_or_default());
+    Err(Unreachable { abandoned: abandoned(uid), problem: with_way_out(problem.detail(detail), uid) })
+}
+
+impl Resource for ClusterResource {
+    type Shared = Shared;
+    type Model = ClusterModel;
+    const NAME: &'static str = "falaj_cluster";
+
+    fn default_timeouts(&self) -> DefaultTimeouts {
+        DefaultTimeouts::all(Duration::from_secs(600))
+    }
+
+    async fn validate(&self, _: &Context<Shared>, config: &ClusterModel) -> Result<(), Diagnostics> {
+        residency::check(&residency::rule(&config.residency), &AttributePath::root("residency"))
+            .into_result()
+            .map(|_| ())
+    }
+
+    async fn plan(&self, ctx: &Context<Shared>, plan: &mut Plan<ClusterModel>) -> Result<(), Diagnostics> {
+        let mut problems = Diagnostics::new();
+        if plan.is_create() {
+            plan.planned.id = place::planned_id(place(&plan.planned).as_ref());
+        }
+        let shared = ctx.try_shared();
+        if plan.config.residency.is_null() {
+            plan.planned.residency = shared.map_or_else(Attr::unknown, |shared| shared.residency.clone());
+        }
+        let provided = shared.map_or_else(Attr::unknown, |shared| shared.labels.clone());
+        plan.planned.effective_labels = labels::merge(&provided, &plan.planned.labels);
+        complete_posture(&mut plan.planned);
+        check_version(ctx, plan, &mut problems);
+        check_key_is_kept(plan, &mut problems);
+        if let Some(shared) = shared
+            && differs(plan.prior.as_ref(), &plan.planned)
+        {
+            check_places(shared, plan, &mut problems);
+        }
+        problems.into_result().map(|warnings| ctx.diagnose(warnings))
+    }
+
+    async fn create(
+        &self,
+        ctx: &Context<Shared>,
+        plan: Plan<ClusterModel>,
+    ) -> Result<ClusterModel, Failure<ClusterModel>> {
+        let model = plan.planned;
+        let name = want(&model.name, "name")?.clone();
+        let shared = ctx.shared()?;
+        bring_up(shared, &name, &spec(&model, model.effective_labels.clone().or_default())?).await?;
+        let connection = upgraded(shared, &name, &model.runtime_version).await?;
+        let (id, record) = put(&connection, &model, None).await?;
+        settle(ctx, &connection, model, id, record).await
+    }
+
+    async fn read(&self, ctx: &Context<Shared>, state: ClusterModel) -> Result<Option<ClusterModel>, Diagnostics> {
+        let id = known_id(&state.id)?;
+        let what = format!("the cluster {:?}", id.place.cluster);
+        let connection = match ctx.run(reach(ctx, &id, &state)).await.map_err(|reason| given_up(reason, &what))? {
+            Ok(connection) => connection,
+            Err(Unreachable { abandoned: true, problem }) => {
+                ctx.warn("The cluster is taken as it was", problem.detail);
+                return Ok(Some(state));
+            }
+            Err(unreachable) => return Err(unreachable.problem.into()),
+        };
+        let answer = ctx.run(connection.call(&get::<Kinded>(&id))).await.map_err(|reason| given_up(reason, &what))?;
+        let record = match answer {
+            Ok(record) => record,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(refused(&error, &id.place.cluster).into()),
+        };
+        let mut model = state;
+        let found = record.spec.labels.clone();
+        if spec(&model, found.clone()).ok().as_ref() != Some(&record.spec) {
+            model.name = record.name.into();
+            model.region = record.spec.region.to_string().into();
+            model.kms_key = Attr::Known(KmsKeyModel::of(&record.spec.kms_key));
+            model.residency = record.spec.residency.as_ref().map(residency::model).into();
+        }
+        if model.local.is_null() {
+            model.local = Attr::Known(LocalModel { service: "none".into() });
+        }
+        model.labels = Attr::Known(labels::own(&ctx.shared()?.labels, &model.labels, &found));
+        model.effective_labels = Attr::Known(found);
+        model.uid = connection.runtime.cluster_uid.clone().into();
+        model.machine_id = connection.runtime.machine_id.clone().into();
+        model.runtime_version = connection.runtime.version.clone().into();
+        model.key_custody = record.status.key_custody.into();
+        complete_posture(&mut model);
+        Ok(Some(model))
+    }
+
+    async fn update(
+        &self,
+        ctx: &Context<Shared>,
+        plan: Plan<ClusterModel>,
+    ) -> Result<ClusterModel, Failure<ClusterModel>> {
+        let model = plan.planned;
+        let id = known_id(plan.prior.as_ref().map_or(&model.id, |prior| &prior.id))?;
+        let connection = upgraded(ctx.shared()?, &id.place.cluster, &model.runtime_version).await?;
+        let (id, record) = put(&connection, &model, Some(id.uid)).await?;
+        settle(ctx, &connection, model, id, record).await
+    }
+
+    async fn delete(&self, ctx: &Context<Shared>, state: ClusterModel) -> Result<(), Diagnostics> {
+        let id = known_id(&state.id)?;
+        let name = id.place.cluster.clone();
+        let connection = match reach(ctx, &id, &state).await {
+            Ok(connection) => connection,
+            Err(Unreachable { abandoned: true, problem }) => {
+                ctx.warn("The cluster is forgotten, not destroyed", problem.detail);
+                return Ok(());
+            }
+            Err(unreachable) => return Err(unreachable.problem.into()),
+        };
+        let delete =
+            Delete::<Kinded> { workspace: None, name: name.clone(), uid: id.uid, kind: std::marker::PhantomData };
+        match connection.call(&delete).await {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(refused(&error, &name).into()),
+        }
+        let shared = ctx.shared()?;
+        shared.local(&name)?.remove().await.map_err(|error| {
+            Diagnostic::error(format!("The cluster {name:?} is deleted, but not all of it is removed"))
+                .detail(format!("{}. Destroy it again.", errors::capital(&error.to_string())))
+        })?;
+        shared.forget(&name).await;
+        Ok(())
+    }
+
+    async fn import(&self, _: &Context<Shared>, import: Import) -> Result<ClusterModel, Diagnostics> {
+        let id = imported_id(&import, Kinded::NAME)?;
+        Ok(ClusterModel { id: id.to_string().into(), ..blank()? })
+    }
+}

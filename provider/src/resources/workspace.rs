@@ -1,0 +1,212 @@
+//! `falaj_workspace`: one business unit's part of a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use falaj_api::id::Prefix;
+use falaj_api::workspace::{self as api, Environment, OnExceeded, WorkspaceSpec};
+use tfplugin::{Attr, AttributePath, Context, Diagnostics, Model, Plan, Timeouts, Value, validate};
+
+use super::managed::{Declared, Finder};
+use crate::attributes::labels::Labels;
+use crate::attributes::posture::Declared as Facts;
+use crate::attributes::{
+    KmsKeyModel, PostureModel, ResidencyModel, choice, chosen, differs, kms_key, object, residency, rules, want,
+};
+use crate::connection::Shared;
+
+/// A business unit's part of a cluster: its people, its budget, its data, its models.
+#[derive(Model, Debug, Clone)]
+pub struct WorkspaceModel {
+    /// `<region>/<cluster>/<name>/<uid>`.
+    #[attr(computed, not_null)]
+    pub id: Attr<String>,
+    /// Id of the cluster it is a part of.
+    #[attr(required, replace)]
+    pub cluster_id: Attr<String>,
+    /// Its name, unique in the cluster.
+    #[attr(required, replace, validate = [rules::name()])]
+    pub name: Attr<String>,
+    /// How strict the defaults are: `development`, `staging` or `production`.
+    #[attr(required, validate = [validate::one_of(Environment::NAMES)])]
+    pub environment: Attr<String>,
+    /// Who may do what, by role.
+    #[attr(default = no_access())]
+    pub access: Attr<AccessModel>,
+    /// What it may spend.
+    #[attr(optional)]
+    pub budget: Attr<BudgetModel>,
+    /// Its own key. Unset: the cluster's.
+    #[attr(optional)]
+    pub kms_key: Attr<KmsKeyModel>,
+    /// Where its data and work may be; can only narrow the cluster's rule. Unset: the cluster's.
+    #[attr(optional)]
+    pub residency: Attr<ResidencyModel>,
+    /// Labels, over those of the provider.
+    #[attr(default = no_labels())]
+    pub labels: Attr<Labels>,
+    /// Its labels with those of the provider.
+    #[attr(computed)]
+    pub effective_labels: Attr<Labels>,
+    /// What a policy needs to know of it.
+    #[attr(computed, local)]
+    pub posture: Attr<PostureModel>,
+    /// How long each operation may take; 10 minutes by default.
+    #[attr(optional)]
+    pub timeouts: Attr<Timeouts>,
+}
+object!(WorkspaceModel);
+
+/// Principals by role: `user:NAME`, `group:NAME` or `service:NAME`.
+#[derive(Model, Debug, Clone)]
+pub struct AccessModel {
+    /// Who runs the platform.
+    #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
+    pub platform: Attr<BTreeSet<String>>,
+    /// Who builds models.
+    #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
+    pub engineer: Attr<BTreeSet<String>>,
+    /// Who may look.
+    #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
+    pub viewer: Attr<BTreeSet<String>>,
+    /// Who approves a promotion.
+    #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
+    pub approver: Attr<BTreeSet<String>>,
+    /// Who reads the audit trail.
+    #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
+    pub auditor: Attr<BTreeSet<String>>,
+}
+
+/// A limit on spending.
+#[derive(Model, Debug, Clone)]
+pub struct BudgetModel {
+    /// Per calendar month, in `currency`.
+    #[attr(required, validate = [rules::positive()])]
+    pub monthly_limit: Attr<f64>,
+    /// ISO 4217, such as `AED`.
+    #[attr(required, validate = [rules::currency()])]
+    pub currency: Attr<String>,
+    /// What happens beyond: `warn` or `stop_training`.
+    #[attr(default = "warn", validate = [validate::one_of(OnExceeded::NAMES)])]
+    pub on_exceeded: Attr<String>,
+}
+
+fn nobody() -> Value {
+    Value::Set(Vec::new())
+}
+
+/// Where no labels are given.
+pub fn no_labels() -> Value {
+    Value::Map(BTreeMap::new())
+}
+
+fn no_access() -> Value {
+    ["platform", "engineer", "viewer", "approver", "auditor"].into_iter().map(|role| (role, nobody())).collect()
+}
+
+/// `falaj_workspace`.
+pub struct Workspace;
+
+impl Declared for Workspace {
+    type Kind = api::Workspace;
+    type Model = WorkspaceModel;
+    const NAME: &'static str = "falaj_workspace";
+    const PARENT: (&'static str, &'static str) = ("cluster_id", "cluster");
+
+    fn parent(model: &WorkspaceModel) -> &Attr<String> {
+        &model.cluster_id
+    }
+
+    fn parent_mut(model: &mut WorkspaceModel) -> &mut Attr<String> {
+        &mut model.cluster_id
+    }
+
+    fn facts(model: &WorkspaceModel) -> Facts {
+        Facts { kms_key: model.kms_key.clone(), ..Facts::default() }
+    }
+
+    fn validate(config: &WorkspaceModel) -> Diagnostics {
+        residency::check(&residency::rule(&config.residency), &AttributePath::root("residency"))
+    }
+
+    async fn plan(ctx: &Context<Shared>, place: Option<&Prefix>, plan: &mut Plan<WorkspaceModel>) -> Diagnostics {
+        if !differs(plan.prior.as_ref(), &plan.planned) {
+            return Diagnostics::new();
+        }
+        let mut problems = Diagnostics::new();
+        let (rule_path, key_path) = (AttributePath::root("residency"), AttributePath::root("kms_key"));
+        let outer = ctx.try_shared().map(|shared| residency::rule(&shared.residency)).unwrap_or_default();
+        let own = residency::rule(&plan.planned.residency);
+        if let (Some(outer), Some(own)) = (outer.known(), own.known()) {
+            problems.append(residency::check_narrows(outer, own, &rule_path));
+        }
+        if let (Some(own), Some(place)) = (own.known(), place) {
+            let path = rule_path.attribute("allowed_regions");
+            problems.append(residency::check_region(own, &place.region, path, "The workspace's own cluster"));
+        }
+        match kms_key::effective_region(&plan.planned.kms_key, &key_path) {
+            Ok(Some((region, path))) => {
+                if let Some(rule) = own.known().or(outer.known()) {
+                    problems.append(residency::check_region(rule, &region, path, "The key"));
+                }
+            }
+            Ok(None) => {}
+            Err(wrong) => problems.append(wrong),
+        }
+        problems
+    }
+
+    fn spec(model: &WorkspaceModel, labels: Labels) -> Result<WorkspaceSpec, Diagnostics> {
+        let key_path = AttributePath::root("kms_key");
+        let roles = model.access.known();
+        let role = |pick: fn(&AccessModel) -> &Attr<BTreeSet<String>>| {
+            roles.map(|roles| pick(roles).clone().or_default()).unwrap_or_default()
+        };
+        let budget = |budget: &BudgetModel| -> Result<api::Budget, Diagnostics> {
+            let path = AttributePath::root("budget");
+            Ok(api::Budget {
+                monthly_limit: *want(&budget.monthly_limit, path.attribute("monthly_limit"))?,
+                currency: want(&budget.currency, path.attribute("currency"))?.clone(),
+                on_exceeded: choice(&budget.on_exceeded, path.attribute("on_exceeded"))?,
+            })
+        };
+        Ok(WorkspaceSpec {
+            environment: choice(&model.environment, "environment")?,
+            access: api::Access {
+                platform: role(|access| &access.platform),
+                engineer: role(|access| &access.engineer),
+                viewer: role(|access| &access.viewer),
+                approver: role(|access| &access.approver),
+                auditor: role(|access| &access.auditor),
+            },
+            budget: model.budget.known().map(budget).transpose()?,
+            kms_key: model.kms_key.known().map(|key| key.key(&key_path)).transpose()?,
+            residency: residency::rule(&model.residency).into_known(),
+            labels,
+        })
+    }
+
+    fn labels(spec: &WorkspaceSpec) -> &Labels {
+        &spec.labels
+    }
+
+    async fn declare(model: &mut WorkspaceModel, spec: &WorkspaceSpec, _: &Finder<'_>) -> Result<(), Diagnostics> {
+        let access = spec.access.clone();
+        model.environment = chosen(&spec.environment);
+        model.access = Attr::Known(AccessModel {
+            platform: access.platform.into(),
+            engineer: access.engineer.into(),
+            viewer: access.viewer.into(),
+            approver: access.approver.into(),
+            auditor: access.auditor.into(),
+        });
+        let budget = spec.budget.as_ref().map(|budget| BudgetModel {
+            monthly_limit: budget.monthly_limit.into(),
+            currency: budget.currency.clone().into(),
+            on_exceeded: chosen(&budget.on_exceeded),
+        });
+        model.budget = budget.into();
+        model.kms_key = spec.kms_key.as_ref().map(KmsKeyModel::of).into();
+        model.residency = spec.residency.as_ref().map(residency::model).into();
+        Ok(())
+    }
+}
