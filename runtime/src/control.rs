@@ -26,6 +26,8 @@ pub struct Control {
     pub serving: Serving,
     /// Rung when an operation was recorded.
     pub work: Notify,
+    /// Rung when something was deleted that kept files.
+    pub deleted: Notify,
     pub stop: CancellationToken,
 }
 

@@ -85,6 +85,7 @@ impl Noun for Endpoint {
 
     fn wake(control: &Control) {
         control.serving.wake();
+        control.deleted.notify_one();
     }
 }
 

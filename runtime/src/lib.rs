@@ -19,6 +19,7 @@ mod operations;
 pub mod pipe;
 mod placement;
 pub mod replay;
+mod retention;
 pub mod serve;
 pub mod server;
 mod serving;

@@ -24,7 +24,7 @@ use crate::{
     data_dir::{DataDir, write_private},
     endpoint, http,
     identity::{Acceptor, Authority, Principal},
-    model, monitor, noun, operations,
+    model, monitor, noun, operations, retention,
     serving::{self, Serving},
     upload,
 };
@@ -85,6 +85,7 @@ pub async fn run(args: Args) -> Result<()> {
         onnxruntime,
         serving: Serving::default(),
         work: Notify::new(),
+        deleted: Notify::new(),
         stop: CancellationToken::new(),
         data,
     });
@@ -116,6 +117,7 @@ async fn serve(control: &Arc<Control>) -> Result<()> {
     let reconciler = tokio::spawn(serving::reconciler(control.clone()));
     let worker = tokio::spawn(model::training::worker(control.clone()));
     let scheduler = tokio::spawn(monitor::scheduler(control.clone()));
+    let keeper = tokio::spawn(retention::keeper(control.clone()));
     let renewal = tokio::spawn(renew_admin(control.clone()));
 
     let running = Running {
@@ -127,7 +129,7 @@ async fn serve(control: &Arc<Control>) -> Result<()> {
     };
     write_private(&control.data.running_file(), &serde_json::to_vec_pretty(&running)?)?;
     http::listen(listener, acceptor, routes().finish(control.clone()), control.stop.clone()).await;
-    for task in [reconciler, worker, scheduler, renewal] {
+    for task in [reconciler, worker, scheduler, keeper, renewal] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the server failed");
         }

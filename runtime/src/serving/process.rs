@@ -207,12 +207,11 @@ fn port_file(control: &Control, workspace_uid: &str) -> Result<PathBuf> {
     Ok(control.data.dir(&["serving"])?.join(format!("{workspace_uid}.port")))
 }
 
-/// Gives up what was kept for a workspace that is gone.
+/// Gives up the port that was kept for a workspace that is gone.
 pub fn forget(control: &Control, workspace_uid: &str) {
     if let Ok(path) = port_file(control, workspace_uid) {
         let _ = std::fs::remove_file(path);
     }
-    let _ = std::fs::remove_dir_all(control.data.root().join("captures").join(workspace_uid));
 }
 
 /// Listens on the port of the file, or on a free one that is then kept in it:

@@ -67,5 +67,6 @@ impl Noun for Workspace {
 
     fn wake(control: &Control) {
         control.serving.wake();
+        control.deleted.notify_one();
     }
 }
