@@ -17,9 +17,12 @@ use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use falaj_api::feature_store::DataType;
 use falaj_api::model::{Algorithm, Evaluation, Mlp, Ridge, Split};
 use falaj_api::monitor::{Drift, DriftReport, PerformanceFloor};
+use falaj_engine::infer::{Data, Format, OnnxRuntime, Tensor, Tensors, load};
 use falaj_engine::metrics::classification::Classification;
 use falaj_engine::metrics::performance::performance;
-use falaj_engine::model::Task;
+use falaj_engine::model::artifact::to_safetensors;
+use falaj_engine::model::{Model, Task};
+use falaj_engine::onnx::to_onnx;
 use falaj_engine::train::{Run, SCORE, Trained};
 use falaj_engine::{drift, report};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -69,9 +72,44 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             measured.accuracy,
             measured.calibration_error,
         );
+        single_rows(&trained.model, &year_2016)?;
         if algorithm.name() == "logistic" {
             compare(&trained, &features, &later, &truth)?;
         }
+    }
+    Ok(())
+}
+
+/// Microseconds for a row at a time, by our own code and, where
+/// `ORT_DYLIB_PATH` names its library, by ONNX Runtime.
+fn single_rows(model: &Model, rows: &RecordBatch) -> Result<(), Box<dyn std::error::Error>> {
+    let mut sessions = vec![("our own code", load(Format::Safetensors, &to_safetensors(model)?, None, 1)?)];
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH") {
+        let runtime = OnnxRuntime::load(Path::new(&path))?;
+        sessions.push(("ONNX Runtime", load(Format::Onnx, &to_onnx(model)?, Some(&runtime), 1)?));
+    }
+    let mut requests: Vec<Tensors> = vec![Vec::new(); 1_000];
+    for name in FEATURES {
+        let numbers = falaj_engine::column::numeric(rows, name);
+        let texts = falaj_engine::column::text(rows, name)?;
+        for (row, request) in requests.iter_mut().enumerate() {
+            let data = match (&numbers, name) {
+                (Ok(numbers), "AGEP") => Data::F64(numbers.get(row).copied().into_iter().collect()),
+                _ => Data::Text(vec![texts.value(row).to_owned()]),
+            };
+            request.push((name.to_owned(), Tensor::column(data)));
+        }
+    }
+    for (name, session) in sessions {
+        let mut best = f64::INFINITY;
+        for _ in 0..10 {
+            let started = Instant::now();
+            for request in &requests {
+                session.run(request)?;
+            }
+            best = best.min(started.elapsed().as_secs_f64() * 1e6 / requests.len() as f64);
+        }
+        println!("          {name}: {best:.1} microseconds for a single row");
     }
     Ok(())
 }

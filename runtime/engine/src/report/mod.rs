@@ -64,7 +64,7 @@ fn facts(page: &mut String, report: &DriftReport) {
         ("Model", format!("{}, version {}", escape(&report.model), report.model_version)),
         ("Looked at", format!("{} to {}", moment(&report.from.to_string()), moment(&report.until.to_string()))),
         ("Predictions looked at", count(report.rows_current)),
-        ("Compared with", format!("{} rows it was trained on", count(report.rows_baseline))),
+        ("Compared with", format!("{} rows known at training", count(report.rows_baseline))),
         ("Features changed", format!("{drifted} of {}", report.features.len())),
     ];
     page.push_str("<dl class=\"facts\">\n");
@@ -90,11 +90,11 @@ fn quality(page: &mut String, performance: &Performance) {
          <div class=\"figure\"><span>Change</span><b>{sign}{difference}</b></div>\n\
          </div>\n<p>Measured on the {rows} predictions whose outcome is known; {floor}.</p>\n</section>\n",
         name = escape(&metric_name(metric)),
-        before = short(*baseline),
-        now = short(*current),
+        before = fixed(*baseline),
+        now = fixed(*current),
         class = if *breached { "bad" } else { "" },
         sign = if difference < 0.0 { "\u{2212}" } else { "+" },
-        difference = short(difference.abs()),
+        difference = fixed(difference.abs()),
         rows = count(*labelled_rows),
     );
 }

@@ -2,7 +2,7 @@
 
 use falaj_api::monitor::{DriftMethod, FeatureDrift, Performance, Verdict};
 
-use super::text::{escape, percent, short};
+use super::text::{escape, fixed, percent, short};
 use super::{method_name, metric_name};
 use crate::drift::compare::{FEWEST_ROWS, Outcome};
 use crate::drift::distribution::OTHERS;
@@ -49,7 +49,7 @@ fn quality(performance: &Performance) -> String {
         Some(min) if *breached => format!(", below the floor of {}", short(*min)),
         _ => String::new(),
     };
-    format!("{} is {}, {} at training{floor}.", metric_name(metric), short(*current), short(*baseline))
+    format!("{} is {}, {} at training{floor}.", metric_name(metric), fixed(*current), fixed(*baseline))
 }
 
 fn value(feature: &FeatureDrift) -> String {
