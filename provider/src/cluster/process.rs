@@ -3,8 +3,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub struct Started {
 
 /// Starts a server that outlives the provider: no descriptor of the provider's
 /// stays open in it, or the host would wait for it for ever. It leaves the
-/// provider's session by itself.
+/// provider's session by itself, which the leader of a process group could not.
 pub fn start(dir: &Path, installed: &Installed) -> Result<Started, LocalError> {
     let log_path = dir.join(SERVER_LOG);
     let failed = |source| LocalError::io(format!("start {}", installed.program(dir).display()), source);
@@ -45,14 +45,7 @@ pub fn start(dir: &Path, installed: &Installed) -> Result<Started, LocalError> {
         }
     }
     let errors = log.try_clone().map_err(failed)?;
-    let child = command
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors)
-        .process_group(0)
-        .spawn()
-        .map_err(failed)?;
+    let child = command.current_dir(dir).stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(failed)?;
     tracing::info!(pid = child.id(), "started the runtime");
     Ok(Started { child, log_from })
 }
@@ -130,16 +123,14 @@ pub async fn stop(dir: &Path) -> Result<(), LocalError> {
     Ok(())
 }
 
-/// Whether a process runs from this data directory: a stale file may name a
-/// number that belongs to another program by now.
+/// Whether a process serves this data directory: a stale file may name a
+/// number that belongs to another program by now. Its command line is asked,
+/// because the server closes everything else in `/proc` to its own user.
 fn is_ours(pid: u32, dir: &Path) -> bool {
-    let program = fs::read_link(format!("/proc/{pid}/exe"));
-    let dir = dir.canonicalize();
-    match (program, dir) {
-        (Ok(program), Ok(dir)) => program.starts_with(dir),
+    match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => line.split(|byte| *byte == 0).any(|argument| argument == dir.as_os_str().as_bytes()),
         // Without /proc the lock, which is held, has to do.
-        (Err(_), _) => !Path::new("/proc/self").exists(),
-        (_, Err(_)) => false,
+        Err(_) => !Path::new("/proc/self").exists(),
     }
 }
 
