@@ -11,7 +11,7 @@ use falaj_engine::model::artifact::to_safetensors;
 use falaj_engine::model::{LABEL, Model, PREDICTION, PROBABILITY};
 use falaj_engine::onnx::to_onnx;
 
-use support::{linear, logistic, mlp, onnx_runtime, people, train};
+use support::{linear, logistic, mlp, onnx_runtime, people, python, train};
 
 /// Known and unknown categories, missing values, and ordinary ones.
 fn requests() -> Tensors {
@@ -152,21 +152,16 @@ fn bytes_that_are_no_model_are_refused_by_either() {
     assert!(load(Format::Onnx, &[], Some(&runtime), 1).is_err());
 }
 
-/// Needs a Python with onnxruntime and numpy, named by `FALAJ_TEST_PYTHON`;
-/// without it the tests above, against the same library, have to do.
 #[test]
 fn onnx_runtime_in_python_gives_the_same_scores() {
-    let Some(python) = std::env::var_os("FALAJ_TEST_PYTHON") else {
-        println!("FALAJ_TEST_PYTHON is not set: not compared with Python");
-        return;
-    };
+    let python = python();
     for (name, model) in models() {
         let mut child = Command::new(&python)
             .args(["-c", SCORE])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("FALAJ_TEST_PYTHON starts");
+            .expect("Python starts");
         child.stdin.take().unwrap().write_all(&to_onnx(&model).unwrap()).unwrap();
         let output_of_python = child.wait_with_output().unwrap();
         assert!(output_of_python.status.success());
@@ -178,6 +173,30 @@ fn onnx_runtime_in_python_gives_the_same_scores() {
             assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{name}: {a} is not {b}");
         }
     }
+}
+
+#[test]
+fn a_foreign_model_with_a_matrix_of_floats_is_served_as_it_is() {
+    let session = load(Format::Onnx, include_bytes!("data/foreign.onnx"), Some(&onnx_runtime()), 1).unwrap();
+    let input = &session.signature().inputs[0];
+    assert_eq!(
+        (input.name.as_str(), input.datatype.as_str(), input.shape.as_slice()),
+        ("features", "FP32", &[-1, 3][..])
+    );
+    let rows = Data::F64(vec![1.0, 2.0, 3.0, 0.0, 0.0, 1.0]);
+    let inputs = vec![("features".to_owned(), Tensor::new("features", vec![2, 3], rows).unwrap())];
+    let outputs = session.run(&inputs).unwrap();
+    assert_eq!(outputs[0].0, "scores");
+    assert_eq!(outputs[0].1, Tensor::new("", vec![2, 2], Data::F32(vec![2.25, 11.75, 0.25, 2.75])).unwrap());
+    let narrow = vec![("features".to_owned(), Tensor::new("", vec![1, 2], Data::F32(vec![1.0, 2.0])).unwrap())];
+    let error = session.run(&narrow).unwrap_err().to_string();
+    assert!(error.contains("[1, 2]") && error.contains("[-1, 3]"), "{error}");
+}
+
+#[test]
+fn a_model_whose_output_no_reply_can_carry_is_refused_when_it_is_loaded() {
+    let error = load(Format::Onnx, include_bytes!("data/zipmap.onnx"), Some(&onnx_runtime()), 1).err().unwrap();
+    assert!(error.to_string().contains("zipmap=False"), "{error}");
 }
 
 /// The same requests, and the first output of the model on standard input.

@@ -1,7 +1,7 @@
 """Makes the stored cases in this directory from pandas, SciPy and scikit-learn.
 
     python3 -m venv /tmp/venv
-    /tmp/venv/bin/pip install numpy pandas scipy scikit-learn
+    /tmp/venv/bin/pip install numpy pandas scipy scikit-learn onnx
     /tmp/venv/bin/python generate.py
 
 The cases are what independent, widely used code answers; the tests hold our
@@ -13,6 +13,7 @@ import pathlib
 
 import numpy as np
 import pandas as pd
+from onnx import TensorProto, helper
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import _ksstats
@@ -193,6 +194,32 @@ def trainings():
     })
 
 
+def foreign_models():
+    """Models as other tools write them: one matrix in, and what zipmap gives."""
+    matrix = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 3])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 2])
+    constants = [
+        helper.make_tensor("w", TensorProto.FLOAT, [3, 2], [1, -1, 0.5, 2, 0, 3]),
+        helper.make_tensor("b", TensorProto.FLOAT, [2], [0.25, -0.25]),
+    ]
+    dense = helper.make_node("Gemm", ["features", "w", "b"], ["scores"])
+    save("foreign.onnx", [dense], [matrix], [scores], constants)
+
+    maps = helper.make_sequence_type_proto(
+        helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    )
+    zipped = helper.make_node("ZipMap", ["scores"], ["probabilities"], domain="ai.onnx.ml", classlabels_int64s=[0, 1])
+    save("zipmap.onnx", [dense, zipped], [matrix], [helper.make_value_info("probabilities", maps)], constants)
+
+
+def save(name, nodes, inputs, outputs, constants):
+    graph = helper.make_graph(nodes, "foreign", inputs, outputs, constants)
+    operators = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    model = helper.make_model(graph, opset_imports=operators, ir_version=8)
+    (HERE / name).write_bytes(model.SerializeToString())
+
+
+foreign_models()
 joins()
 drifts()
 measures()

@@ -26,6 +26,18 @@ pub fn onnx_runtime() -> OnnxRuntime {
     })
 }
 
+/// A Python with onnxruntime and numpy.
+pub fn python() -> PathBuf {
+    let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.cache/tools/python/bin/python");
+    let python = std::env::var_os("FALAJ_TEST_PYTHON").map_or(installed, PathBuf::from);
+    assert!(
+        python.exists(),
+        "there is no {}. Run `tests/tools/install python`, or set FALAJ_TEST_PYTHON to a Python with onnxruntime",
+        python.display()
+    );
+    python
+}
+
 /// The features of [`people`].
 pub fn features() -> Vec<(String, DataType)> {
     [
