@@ -51,10 +51,20 @@ fn diagnostic(diagnostic: Diagnostic) -> proto::Diagnostic {
         Severity::Error => Wire::Error,
         Severity::Warning => Wire::Warning,
     };
+    // The host finds the place only of a whole attribute; of a part of one the
+    // user is told in words.
+    let mut detail = diagnostic.detail;
+    if diagnostic.path.steps().len() > 1 {
+        let place = diagnostic.path.to_string();
+        if !diagnostic.summary.contains(&place) && !detail.contains(&place) {
+            let separator = if detail.is_empty() { "" } else { "\n\n" };
+            detail = format!("{detail}{separator}At `{place}`.");
+        }
+    }
     proto::Diagnostic {
         severity: severity.into(),
         summary: diagnostic.summary,
-        detail: diagnostic.detail,
+        detail,
         attribute: (!diagnostic.path.is_empty()).then(|| path(&diagnostic.path)),
     }
 }

@@ -78,6 +78,7 @@ impl<P: Provider> Inner<P> {
     }
 
     pub async fn read(&self, request: proto::read_resource::Request) -> proto::read_resource::Response {
+        tracing::debug!(resource = request.type_name, "read");
         let read = async {
             let resource = self.resource(&request.type_name)?;
             let state = decode(request.current_state.clone(), resource.kind())?;
@@ -103,6 +104,7 @@ impl<P: Provider> Inner<P> {
     }
 
     pub async fn plan(&self, request: proto::plan_resource_change::Request) -> proto::plan_resource_change::Response {
+        tracing::debug!(resource = request.type_name, "plan");
         let planned = async {
             let resource = self.resource(&request.type_name)?;
             let change = Change {
@@ -137,6 +139,7 @@ impl<P: Provider> Inner<P> {
         &self,
         request: proto::apply_resource_change::Request,
     ) -> proto::apply_resource_change::Response {
+        tracing::debug!(resource = request.type_name, "apply");
         let applied = async {
             let resource = self.resource(&request.type_name)?;
             let change = Change {
@@ -173,6 +176,7 @@ impl<P: Provider> Inner<P> {
         &self,
         request: proto::import_resource_state::Request,
     ) -> proto::import_resource_state::Response {
+        tracing::debug!(resource = request.type_name, "import");
         let type_name = request.type_name.clone();
         let imported = async {
             let resource = self.resource(&request.type_name)?;

@@ -1,0 +1,42 @@
+//! The example provider as a program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// The built example. Testing the whole package builds it; a single test does
+/// not, so it is built here if a source is newer.
+pub fn provider() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("the path of this test");
+        let target = test.ancestors().nth(2).expect("the target directory");
+        let binary = target.join("examples/terraform-provider-note");
+        if modified(&binary) < newest_source() {
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "--package", "tfplugin", "--example", "terraform-provider-note"])
+                .status();
+            assert!(built.expect("cargo runs").success(), "the example provider builds");
+        }
+        binary
+    })
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|file| file.modified()).ok()
+}
+
+fn newest_source() -> Option<SystemTime> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut open = vec![root.join("src"), root.join("examples"), root.join("../derive/src")];
+    let mut newest = None;
+    while let Some(path) = open.pop() {
+        match fs::read_dir(&path) {
+            Ok(entries) => open.extend(entries.filter_map(Result::ok).map(|entry| entry.path())),
+            Err(_) => newest = newest.max(modified(&path)),
+        }
+    }
+    newest
+}

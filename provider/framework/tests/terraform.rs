@@ -1,0 +1,325 @@
+//! The example provider under a real `terraform`, which must be on the PATH.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// A configuration of its own, with its state, notes and link to the provider.
+struct Workspace {
+    root: TempDir,
+}
+
+impl Workspace {
+    fn new(resources: &str) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let path = root.path();
+        for directory in ["bin", "notes", "work"] {
+            fs::create_dir(path.join(directory)).expect("a directory");
+        }
+        std::os::unix::fs::symlink(common::provider(), path.join("bin/terraform-provider-note")).expect("a link");
+        let overrides = path.join("bin");
+        fs::write(
+            path.join("terraform.rc"),
+            format!(
+                "provider_installation {{\n dev_overrides {{ \"example/note\" = {overrides:?} }}\n direct {{}}\n}}\n"
+            ),
+        )
+        .expect("the CLI configuration");
+        let workspace = Self { root };
+        workspace.write(resources);
+        workspace
+    }
+
+    fn write(&self, resources: &str) {
+        let notes = self.root.path().join("notes");
+        let head = format!(
+            "terraform {{\n required_providers {{\n  note = {{ source = \"example/note\" }}\n }}\n}}\n\
+             provider \"note\" {{\n directory = {notes:?}\n}}\n"
+        );
+        fs::write(self.root.path().join("work/main.tf"), head + resources).expect("the configuration");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("terraform");
+        command
+            .args(arguments)
+            .current_dir(self.root.path().join("work"))
+            .env("TF_CLI_CONFIG_FILE", self.root.path().join("terraform.rc"))
+            .env("TF_IN_AUTOMATION", "1")
+            .env("CHECKPOINT_DISABLE", "1")
+            .env_remove("TF_LOG");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("terraform is on the PATH")
+    }
+
+    /// Runs and must succeed.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "terraform {arguments:?}: {}", text(&output));
+        text(&output)
+    }
+
+    /// Runs and must fail.
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "terraform {arguments:?} succeeded: {}", text(&output));
+        text(&output)
+    }
+
+    fn apply(&self) -> String {
+        self.ok(&["apply", "-auto-approve", "-no-color"])
+    }
+
+    /// What the plan would do, as `(address, actions)`.
+    fn planned(&self) -> Vec<(String, String)> {
+        self.ok(&["plan", "-no-color", "-out=plan"]);
+        let shown: Json = serde_json::from_str(&self.ok(&["show", "-json", "plan"])).expect("a plan as JSON");
+        let changes = shown["resource_changes"].as_array().cloned().unwrap_or_default();
+        let one = |change: &Json| {
+            let actions = change["change"]["actions"].as_array().cloned().unwrap_or_default();
+            let actions: Vec<_> = actions.iter().filter_map(Json::as_str).collect();
+            (change["address"].as_str().unwrap_or_default().to_owned(), actions.join("+"))
+        };
+        changes.iter().map(one).filter(|(_, actions)| actions != "no-op").collect()
+    }
+
+    /// The saved instance of a note.
+    fn saved(&self, name: &str) -> Json {
+        let bytes = fs::read(self.root.path().join("work/terraform.tfstate")).expect("a state");
+        let state: Json = serde_json::from_slice(&bytes).expect("state as JSON");
+        let resources = state["resources"].as_array().cloned().unwrap_or_default();
+        let found = resources.into_iter().find(|resource| resource["name"] == name);
+        found.map(|resource| resource["instances"][0].clone()).unwrap_or_default()
+    }
+
+    fn note(&self, title: &str) -> PathBuf {
+        self.root.path().join("notes").join(title).with_extension("json")
+    }
+
+    /// Processes that run this workspace's provider.
+    fn providers(&self) -> usize {
+        let binary = self.root.path().join("bin").to_string_lossy().into_owned();
+        let processes = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+        processes
+            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+            .filter(|line| String::from_utf8_lossy(line).starts_with(&binary))
+            .count()
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const NOTE: &str = r#"
+resource "note_note" "a" {
+  title     = "first"
+  text      = "hello"
+  weight    = 0.1
+  keep      = "60m"
+  labels    = { a = "b" }
+  readers   = { ann = {}, bob = { access = "write" } }
+  stamps    = [{ day = "mon" }, { day = "tue", ink = "red" }]
+  secret_wo = "hush"
+  timeouts  = { create = "1m" }
+}
+"#;
+
+#[test]
+fn a_note_lives_through_create_update_replace_and_destroy() {
+    let workspace = Workspace::new(NOTE);
+    let output = workspace.apply();
+    assert!(output.contains("1 added, 0 changed, 0 destroyed"), "{output}");
+    assert_eq!(workspace.planned(), []);
+
+    // Another spelling of an hour, and of a number: nothing to do.
+    workspace.write(&NOTE.replace("60m", "1h").replace("0.1", "0.10"));
+    assert_eq!(workspace.planned(), []);
+
+    // A label changes, and with it nothing that does not depend on it.
+    workspace.write(&NOTE.replace("a = \"b\"", "a = \"c\""));
+    let plan = workspace.ok(&["plan", "-no-color"]);
+    assert!(plan.contains("1 to change") && !plan.contains("known after apply"), "{plan}");
+
+    workspace.write(&NOTE.replace("hello", "again"));
+    let plan = workspace.ok(&["plan", "-no-color"]);
+    assert!(plan.contains("revision  = 1 -> (known after apply)"), "{plan}");
+    workspace.apply();
+    assert_eq!(workspace.planned(), []);
+
+    workspace.write(&NOTE.replace("first", "second"));
+    assert_eq!(workspace.planned(), [("note_note.a".into(), "delete+create".into())]);
+    workspace.apply();
+    assert!(!workspace.note("first").exists() && workspace.note("second").exists());
+    assert_eq!(workspace.planned(), []);
+
+    let output = workspace.ok(&["destroy", "-auto-approve", "-no-color"]);
+    assert!(output.contains("1 destroyed"), "{output}");
+    assert!(!workspace.note("second").exists());
+    assert_eq!(workspace.providers(), 0);
+}
+
+#[test]
+fn the_secret_is_in_neither_plan_nor_state() {
+    let workspace = Workspace::new(&NOTE.replace("hush", "swordfish"));
+    workspace.ok(&["plan", "-no-color", "-out=plan"]);
+    let shown: Json = serde_json::from_str(&workspace.ok(&["show", "-json", "plan"])).expect("a plan as JSON");
+    // The configuration is in the plan too, and in it the secret is a literal.
+    for part in ["planned_values", "resource_changes"] {
+        assert!(shown[part].to_string().contains("hello"));
+        assert!(!shown[part].to_string().contains("swordfish"), "{part}");
+    }
+    workspace.apply();
+    let state = fs::read_to_string(workspace.root.path().join("work/terraform.tfstate")).expect("a state");
+    assert!(!state.contains("swordfish"));
+}
+
+#[test]
+fn the_prefix_of_an_unknown_id_is_known_to_other_resources_at_plan() {
+    let workspace = Workspace::new(&format!(
+        "{NOTE}\noutput \"starts\" {{ value = startswith(note_note.a.id, \"note/first/\") }}\n"
+    ));
+    let plan = workspace.ok(&["plan", "-no-color"]);
+    assert!(plan.contains("starts = true"), "{plan}");
+}
+
+#[test]
+fn notes_are_imported_and_then_there_is_nothing_to_do() {
+    let workspace = Workspace::new("");
+    fs::write(workspace.note("found"), r#"{"id": "note/found/1", "text": "lost", "revision": 3}"#).expect("a note");
+    workspace.write(
+        "import {\n to = note_note.b\n id = \"note/found\"\n}\n\
+         resource \"note_note\" \"b\" {\n title = \"found\"\n text = \"lost\"\n}\n",
+    );
+    let output = workspace.apply();
+    assert!(output.contains("1 imported, 0 added, 0 changed, 0 destroyed"), "{output}");
+    assert_eq!(workspace.saved("b")["attributes"]["revision"], 3);
+    assert_eq!(workspace.planned(), []);
+
+    let workspace = Workspace::new("resource \"note_note\" \"b\" {\n title = \"found\"\n}\n");
+    let output = workspace.fails(&["import", "-no-color", "note_note.b", "note/absent"]);
+    assert!(output.contains("Cannot import non-existent remote object"), "{output}");
+}
+
+#[test]
+fn what_is_gone_is_planned_again() {
+    let workspace = Workspace::new(NOTE);
+    workspace.apply();
+    fs::remove_file(workspace.note("first")).expect("the note");
+    assert_eq!(workspace.planned(), [("note_note.a".into(), "create".into())]);
+}
+
+#[test]
+fn a_half_made_note_is_tainted_and_a_refused_change_is_not() {
+    let workspace = Workspace::new(&NOTE.replace("hello", "half"));
+    let output = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
+    assert!(output.contains("Only half of it was written") && output.contains("text      = \"half\""), "{output}");
+    assert_eq!(workspace.saved("a")["status"], "tainted");
+
+    workspace.write(NOTE);
+    assert_eq!(workspace.planned(), [("note_note.a".into(), "delete+create".into())]);
+    workspace.apply();
+
+    workspace.write(&NOTE.replace("hello", "refuse"));
+    let output = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
+    assert!(output.contains("It may not say so"), "{output}");
+    assert_eq!(workspace.saved("a")["status"], Json::Null);
+    assert_eq!(workspace.saved("a")["attributes"]["text"], "hello");
+    assert_eq!(workspace.planned(), [("note_note.a".into(), "update".into())]);
+}
+
+#[test]
+fn a_crash_in_one_note_leaves_the_others_alone() {
+    let other = "resource \"note_note\" \"other\" {\n title = \"other\"\n}\n";
+    let workspace = Workspace::new(&(NOTE.replace("hello", "panic") + other));
+    let output = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
+    assert!(output.contains("The provider crashed in note_note"), "{output}");
+    assert_eq!(workspace.saved("other")["attributes"]["revision"], 1);
+}
+
+#[test]
+fn bad_configuration_is_refused_with_its_place() {
+    let workspace = Workspace::new(&NOTE.replace("\"write\"", "\"all\""));
+    let output = workspace.fails(&["validate", "-no-color"]);
+    assert!(output.contains("`readers[\"bob\"].access` must be one of `read`, `write`"), "{output}");
+
+    workspace.write(&NOTE.replace("60m", "soon"));
+    let output = workspace.fails(&["validate", "-no-color"]);
+    assert!(output.contains("A duration such as") && output.contains("keep      = \"soon\""), "{output}");
+}
+
+#[test]
+fn an_interrupted_apply_saves_what_it_reached() {
+    let workspace = Workspace::new(&NOTE.replace("hello", "wait"));
+    let apply = start(&workspace, &["apply", "-auto-approve", "-no-color"]);
+    wait_for("the note to be written", || workspace.note("first").exists());
+    // A Ctrl-C in a terminal goes to the whole group, provider included.
+    signal("INT", apply.id());
+    let output = apply.wait_with_output().expect("terraform ends");
+    let output = text(&output);
+    assert!(output.contains("Interrupted while working on note_note"), "{output}");
+    assert_eq!(workspace.saved("a")["status"], Json::Null, "{output}");
+    assert_eq!(workspace.saved("a")["attributes"]["revision"], Json::Null);
+
+    workspace.write(NOTE);
+    assert_eq!(workspace.planned(), [("note_note.a".into(), "update".into())]);
+    workspace.apply();
+    assert_eq!(workspace.planned(), []);
+}
+
+#[test]
+fn a_provider_does_not_outlive_a_killed_terraform() {
+    let workspace = Workspace::new(&NOTE.replace("hello", "wait"));
+    let mut apply = start(&workspace, &["apply", "-auto-approve", "-no-color"]);
+    wait_for("the note to be written", || workspace.note("first").exists());
+    assert_eq!(workspace.providers(), 1);
+    apply.kill().expect("terraform is killed");
+    apply.wait().expect("terraform ends");
+    wait_for("the provider to end", || workspace.providers() == 0);
+}
+
+#[test]
+fn logs_are_written_only_where_they_were_asked_for() {
+    let workspace = Workspace::new(NOTE);
+    let quiet = workspace.run(&["plan", "-no-color"]);
+    assert!(!text(&quiet).contains("note_note.create"), "{}", text(&quiet));
+    let log = workspace.root.path().join("log");
+    let mut command = workspace.command(&["apply", "-auto-approve", "-no-color"]);
+    let output = command.env("TF_LOG_PROVIDER", "DEBUG").env("TF_LOG_PATH", &log).output().expect("terraform runs");
+    assert!(output.status.success(), "{}", text(&output));
+    let log = fs::read_to_string(log).expect("a log");
+    let line =
+        log.lines().find(|line| line.contains("apply") && line.contains("[DEBUG] provider.terraform-provider-note"));
+    assert!(line.is_some_and(|line| line.contains("resource=note_note")), "{log}");
+}
+
+fn start(workspace: &Workspace, arguments: &[&str]) -> Child {
+    let mut command = workspace.command(arguments);
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("terraform is on the PATH")
+}
+
+fn signal(name: &str, group: u32) {
+    let sent = Command::new("kill").args([format!("-{name}"), "--".into(), format!("-{group}")]).status();
+    assert!(sent.expect("kill runs").success());
+}
