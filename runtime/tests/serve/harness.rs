@@ -2,6 +2,7 @@
 //! sets it up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use falaj_engine::model::encoder::{Encoder, Encoding, Feature};
 use falaj_engine::model::{Layer, Model, Task, artifact, logistic};
 use falaj_store::FileKey;
 use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ impl Authority {
     pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "an authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let pem = params.self_signed(&key).unwrap().pem();
         Self { pem, issuer: Issuer::new(params, key) }
@@ -52,6 +54,7 @@ impl Authority {
     pub fn leaf(&self, uris: &[&str]) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "a leaf");
         params.subject_alt_names = vec![SanType::IpAddress("127.0.0.1".parse().unwrap())];
         let uris = uris.iter().map(|uri| SanType::URI(Ia5String::try_from(*uri).unwrap()));
         params.subject_alt_names.extend(uris);
@@ -131,8 +134,13 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Starts the process; nothing is served yet.
+    /// Starts the process without ONNX Runtime; nothing is served yet.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts the process with these further arguments.
+    pub async fn start_with(arguments: &[&OsStr]) -> Self {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -140,6 +148,7 @@ impl Serving {
         let log = captures.path().join("serve.log");
         let child = Command::new(env!("CARGO_BIN_EXE_falaj"))
             .arg("serve")
+            .args(arguments)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(OwnedFd::from(listener)))
             .stderr(Stdio::from(std::fs::File::create(&log).unwrap()))
@@ -173,10 +182,17 @@ impl Serving {
     /// Starts the process with one endpoint, `employed`, of these variants.
     pub async fn with(variants: &[(&str, (VariantSnapshot, Vec<u8>))]) -> Self {
         let mut serving = Self::start().await;
+        serving.add_endpoint();
+        serving.serve(variants).await;
+        serving
+    }
+
+    /// Adds the endpoint `employed`, without variants.
+    pub fn add_endpoint(&mut self) {
         let capture = CaptureSnapshot {
-            directory: serving.captures.path().join("employed"),
+            directory: self.captures.path().join("employed"),
             key: Secret::new(base64::engine::general_purpose::STANDARD.encode([7; 32])),
-            key_id: serving.key.uid().to_string(),
+            key_id: self.key.uid().to_string(),
             sampling_percent: 100.0,
             max_rows: 1_000_000,
             max_seconds: 3_600,
@@ -186,9 +202,7 @@ impl Serving {
             invokers: BTreeSet::from([INVOKER.to_owned()]),
             capture: Some(capture),
         };
-        serving.snapshot.endpoints.insert("employed".to_owned(), endpoint);
-        serving.serve(variants).await;
-        serving
+        self.snapshot.endpoints.insert("employed".to_owned(), endpoint);
     }
 
     pub fn endpoint(&mut self) -> &mut EndpointSnapshot {

@@ -3,6 +3,7 @@
 mod access;
 mod capture;
 mod harness;
+mod onnx;
 mod protocol;
 mod replay;
 mod routing;
