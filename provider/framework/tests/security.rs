@@ -109,7 +109,7 @@ impl Running {
         tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, self.socket().await).await
     }
 
-    /// Tries to read one byte of an answer to an HTTP/2 preface.
+    /// Whether an HTTP/2 preface is answered.
     async fn is_served(&self, client: Option<&Identity>) -> bool {
         match self.tls(client).await {
             Ok(stream) => answers(stream).await,
@@ -141,9 +141,11 @@ async fn answers(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite +
     if stream.write_all(hello).await.is_err() {
         return false;
     }
-    let mut byte = [0];
-    let read = tokio::time::timeout(Duration::from_secs(2), stream.read(&mut byte)).await;
-    matches!(read, Ok(Ok(1)))
+    let mut frame = [0; 9];
+    let read = tokio::time::timeout(Duration::from_secs(2), stream.read_exact(&mut frame)).await;
+    // Anything else is no service: an alert of TLS, for one.
+    const SETTINGS: u8 = 4;
+    matches!(read, Ok(Ok(_))) && frame[3] == SETTINGS
 }
 
 fn command() -> Command {
