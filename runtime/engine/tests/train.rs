@@ -196,23 +196,52 @@ fn a_model_survives_its_artifact_and_a_damaged_one_is_refused() {
 }
 
 #[test]
-fn a_protected_column_is_never_an_input() {
+fn neither_a_protected_column_nor_the_label_is_ever_an_input() {
     let batch = people(100);
-    let mut features = features();
-    features.push(("sex".to_owned(), DataType::String));
+    let refused = |name: &str| {
+        let mut features = features();
+        features.push((name.to_owned(), DataType::String));
+        let run = Run {
+            batch: &batch,
+            features: &features,
+            label: "amount",
+            event_time: Some("at"),
+            protected: &["sex".to_owned()],
+            algorithm: &linear(),
+            evaluation: &Evaluation::default(),
+            seed: 7,
+            threads: 1,
+        };
+        run.train(&()).unwrap_err().to_string()
+    };
+    assert!(refused("sex").contains("\"sex\" is protected"), "{}", refused("sex"));
+    assert!(refused("amount").contains("\"amount\" is the label"), "{}", refused("amount"));
+    assert!(refused("probability").contains("give the feature another"), "{}", refused("probability"));
+}
+
+#[test]
+fn categories_too_many_to_solve_for_are_refused_with_advice() {
+    let mut random = Stream::new(1, 0);
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    for feature in 0..6 {
+        let codes: Int64Array = (0..3_000).map(|_| random.below(900) as i64).collect();
+        columns.push((format!("code{feature}"), Arc::new(codes)));
+    }
+    let features: Vec<_> = columns.iter().map(|(name, _)| (name.clone(), DataType::String)).collect();
+    columns.push(("y".to_owned(), Arc::new((0..3_000).map(|i| i % 2).collect::<Int64Array>())));
     let run = Run {
-        batch: &batch,
+        batch: &RecordBatch::try_from_iter(columns).unwrap(),
         features: &features,
-        label: "label",
-        event_time: Some("at"),
-        protected: &["sex".to_owned()],
+        label: "y",
+        event_time: None,
+        protected: &[],
         algorithm: &logistic(),
-        evaluation: &Evaluation::default(),
+        evaluation: &Evaluation { split: Split::Random, holdout_percent: 10.0 },
         seed: 7,
         threads: 1,
     };
     let error = run.train(&()).unwrap_err().to_string();
-    assert!(error.contains("\"sex\" is protected"), "{error}");
+    assert!(error.contains("use mlp"), "{error}");
 }
 
 #[test]
@@ -236,7 +265,7 @@ fn labels_that_do_not_suit_the_algorithm_are_refused_with_advice() {
         .to_string()
     };
     assert!(run("amount").contains("use linear"), "{}", run("amount"));
-    assert!(run("city").contains("a number or a boolean"), "{}", run("city"));
+    assert!(run("sex").contains("a number or a boolean"), "{}", run("sex"));
     assert!(run("nothing").contains("the columns present are age, income"), "{}", run("nothing"));
 }
 

@@ -1,5 +1,6 @@
 //! Sums over rows that come out the same on any number of threads.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -47,16 +48,49 @@ pub fn map<T: Send>(
         .collect()
 }
 
-/// Adds up vectors of equal length, first to last.
-pub fn sum(parts: Vec<Vec<f64>>) -> Vec<f64> {
-    let mut parts = parts.into_iter();
-    let mut total = parts.next().unwrap_or_default();
-    for part in parts {
-        for (t, p) in total.iter_mut().zip(part) {
-            *t += p;
+/// Adds up, over the same blocks as [`map`], vectors of equal length: always
+/// the first block first, and each as soon as those before it are in, so that
+/// few have to be kept.
+///
+/// # Errors
+/// One of the errors of `compute`.
+pub fn sum(
+    rows: usize,
+    blocks: usize,
+    threads: usize,
+    compute: impl Fn(Range<usize>) -> Result<Vec<f64>> + Sync,
+) -> Result<Vec<f64>> {
+    let waiting: Mutex<Waiting> = Mutex::default();
+    let blocks = blocks.clamp(1, rows.max(1));
+    map(blocks, blocks, threads, |one| {
+        let block = one.start;
+        let part = compute(block * rows / blocks..(block + 1) * rows / blocks)?;
+        waiting.lock().unwrap_or_else(PoisonError::into_inner).add(block, part);
+        Ok(())
+    })?;
+    Ok(waiting.into_inner().unwrap_or_else(PoisonError::into_inner).total)
+}
+
+/// The sum of the first blocks, and parts that are in before their turn.
+#[derive(Default)]
+struct Waiting {
+    next: usize,
+    total: Vec<f64>,
+    early: BTreeMap<usize, Vec<f64>>,
+}
+
+impl Waiting {
+    fn add(&mut self, block: usize, part: Vec<f64>) {
+        self.early.insert(block, part);
+        while let Some(part) = self.early.remove(&self.next) {
+            self.next += 1;
+            if self.total.is_empty() {
+                self.total = part;
+            } else {
+                self.total.iter_mut().zip(part).for_each(|(total, value)| *total += value);
+            }
         }
     }
-    total
 }
 
 #[cfg(test)]
@@ -67,10 +101,8 @@ mod tests {
     fn every_row_is_in_one_block_and_threads_change_nothing() {
         let values: Vec<f64> = (0..1_001).map(|i| 1.0 / f64::from(i + 1)).collect();
         let total = |threads| {
-            let parts = map(values.len(), 16, threads, |rows| {
-                Ok(vec![values.get(rows).unwrap_or_default().iter().sum::<f64>()])
-            });
-            sum(parts.expect("no block fails"))
+            sum(values.len(), 16, threads, |rows| Ok(vec![values.get(rows).unwrap_or_default().iter().sum::<f64>()]))
+                .expect("no block fails")
         };
         assert_eq!(total(1), total(2));
         assert_eq!(total(1), total(7));

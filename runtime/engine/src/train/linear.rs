@@ -21,8 +21,8 @@ impl Trainer for Linear<'_> {
     }
 
     fn fit(&self, problem: &Problem<'_>, observer: &dyn Observer) -> Result<Vec<Layer>> {
-        let width = problem.encoded.width() + 1;
-        let parts = blocks::map(problem.rows.len(), BLOCKS, problem.threads, |range| {
+        let width = width(problem)?;
+        let sums = blocks::sum(problem.rows.len(), BLOCKS, problem.threads, |range| {
             if observer.cancelled() {
                 return Err(Error::Cancelled);
             }
@@ -30,12 +30,26 @@ impl Trainer for Linear<'_> {
             moments(&x, &x, &y)
         })?;
         observer.progress(0.8, "solving");
-        let sums = blocks::sum(parts);
         let (products, targets) = sums.split_at(width * width);
         let mut matrix = products.to_vec();
         add_ridge(&mut matrix, width, self.0.l2 * problem.rows.len() as f64);
         Ok(vec![layer(solve(matrix, targets.to_vec())?)])
     }
+}
+
+/// The most coefficients that are solved for: their matrix takes 200 MB.
+const MOST_COEFFICIENTS: usize = 5_000;
+
+/// How many coefficients there are, the intercept included.
+pub(super) fn width(problem: &Problem<'_>) -> Result<usize> {
+    let width = problem.encoded.width() + 1;
+    if width > MOST_COEFFICIENTS {
+        return Err(Error::Training(format!(
+            "the features make {width} columns once categories are encoded, more than the {MOST_COEFFICIENTS} that can \
+             be solved for; leave out categories with many values, or use mlp"
+        )));
+    }
+    Ok(width)
 }
 
 /// The rows of a block with a column of ones behind, and their labels.

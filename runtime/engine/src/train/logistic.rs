@@ -2,7 +2,7 @@
 
 use falaj_api::model::Ridge;
 
-use super::linear::{BLOCKS, add_ridge, design, layer, moments};
+use super::linear::{BLOCKS, add_ridge, design, layer, moments, width};
 use super::{Observer, Problem, Trainer, blocks, both_classes, classes, solve::solve};
 use crate::model::{Layer, Task, logistic};
 use crate::{Error, Result};
@@ -26,7 +26,7 @@ impl Trainer for Logistic<'_> {
     }
 
     fn fit(&self, problem: &Problem<'_>, observer: &dyn Observer) -> Result<Vec<Layer>> {
-        let width = problem.encoded.width() + 1;
+        let width = width(problem)?;
         let mut at = Point::new(self.0.l2, problem, vec![0.0; width], observer)?;
         for iteration in 0..self.0.max_iterations {
             observer.progress(
@@ -54,6 +54,7 @@ impl Trainer for Logistic<'_> {
                 }
             }
         }
+        observer.progress(1.0, "stopped at max_iterations, before the loss settled");
         Ok(vec![layer(at.weights)])
     }
 }
@@ -71,7 +72,7 @@ impl Point {
         let width = weights.len();
         let rows = problem.rows.len() as f64;
         let column = Tensor::from_slice(&weights, (width, 1), &Device::Cpu)?;
-        let parts = blocks::map(problem.rows.len(), BLOCKS, problem.threads, |range| {
+        let sums = blocks::sum(problem.rows.len(), BLOCKS, problem.threads, |range| {
             if observer.cancelled() {
                 return Err(Error::Cancelled);
             }
@@ -91,7 +92,7 @@ impl Point {
             sums.push(loss);
             Ok(sums)
         })?;
-        let mut sums: Vec<f64> = blocks::sum(parts).iter().map(|s| s / rows).collect();
+        let mut sums: Vec<f64> = sums.iter().map(|s| s / rows).collect();
         let mut loss = sums.pop().unwrap_or(f64::NAN);
         let mut gradient = sums.split_off(width * width);
         for (g, w) in gradient.iter_mut().zip(&weights).take(width - 1) {

@@ -21,7 +21,7 @@ use falaj_api::feature_store::DataType;
 use falaj_api::model::{Algorithm, Evaluation, Parity};
 
 use crate::column;
-use crate::model::{Encoded, Encoder, Layer, Model, Task};
+use crate::model::{self, Encoded, Encoder, Layer, Model, Task};
 use crate::{Error, Result};
 
 pub use evaluate::{HELD_OUT, LABEL, SCORE};
@@ -113,14 +113,7 @@ impl Run<'_> {
     /// If columns are missing or of the wrong type, if there are too few rows
     /// or only one class, or if the observer cancels.
     pub fn train(&self, observer: &dyn Observer) -> Result<Trained> {
-        for name in self.protected {
-            column::column(self.batch, name)?;
-            if self.features.iter().any(|(feature, _)| feature == name) {
-                return Err(Error::Data(format!(
-                    "{name:?} is protected, so it cannot be an input of the model; take it out of the features"
-                )));
-            }
-        }
+        self.check_names()?;
         observer.progress(0.0, "reading labels");
         let labels = column::numeric(self.batch, self.label)?;
         let split = split::split(self, &labels)?;
@@ -158,6 +151,31 @@ impl Run<'_> {
         Ok(trained)
     }
 }
+
+impl Run<'_> {
+    /// Refuses columns that cannot stand where they do.
+    fn check_names(&self) -> Result<()> {
+        for name in self.protected {
+            column::column(self.batch, name)?;
+        }
+        for (name, _) in self.features {
+            let problem = if self.protected.contains(name) {
+                "is protected, so it cannot be an input of the model; take it out of the features"
+            } else if name == self.label {
+                "is the label, so it cannot be an input of the model; take it out of the features"
+            } else if RESERVED.contains(&name.as_str()) {
+                "is a name that the model itself uses; give the feature another"
+            } else {
+                continue;
+            };
+            return Err(Error::Data(format!("{name:?} {problem}")));
+        }
+        Ok(())
+    }
+}
+
+/// Outputs of models, and columns of the baseline.
+const RESERVED: [&str; 6] = [model::PROBABILITY, model::LABEL, model::PREDICTION, SCORE, LABEL, HELD_OUT];
 
 fn trainer(algorithm: &Algorithm) -> Box<dyn Trainer + '_> {
     match algorithm {
