@@ -1,7 +1,7 @@
 //! AWS KMS, against a `moto` server and against a service that answers with chosen errors.
 //!
 //! The client takes its endpoint and credentials from the environment, as in production, so what
-//! is tested runs in a child process that has them: the tests marked `child`.
+//! is tested runs in a child process that has them: the ignored tests.
 
 #![cfg(feature = "aws")]
 
@@ -19,8 +19,8 @@ use falaj_kms::{Context, Custody, KeyState, Kms, Problem, open, unwrap_data_key}
 const REGION: &str = "me-central-1";
 const CHILD: &str = "FALAJ_TEST_KMS_CHILD";
 
-/// Runs one of the `child` tests with the service at `endpoint`.
-fn run_child(test: &str, endpoint: SocketAddr) {
+/// Runs one of the `child` tests, for one case, with the service at `endpoint`.
+fn run_child(test: &str, case: &str, endpoint: SocketAddr) {
     let home = tempfile::tempdir().unwrap();
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--include-ignored", "--nocapture"])
@@ -34,14 +34,10 @@ fn run_child(test: &str, endpoint: SocketAddr) {
         .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env(CHILD, "1")
+        .env(CHILD, case)
         .status()
         .unwrap();
-    assert!(status.success(), "{test} failed in the child");
-}
-
-fn in_child() -> bool {
-    std::env::var_os(CHILD).is_some()
+    assert!(status.success(), "{test} ({case}) failed in the child");
 }
 
 /// A `moto` server; stopped when dropped.
@@ -113,13 +109,14 @@ async fn problem_of(kms: &dyn Kms, wrapped: &[u8], context: &Context) -> Problem
 
 #[test]
 fn keys_in_aws_kms_behave_as_the_trait_says() {
-    run_child("child_keys_in_aws_kms", start_moto().address);
+    let moto = start_moto();
+    run_child("child_keys_in_aws_kms", "moto", moto.address);
 }
 
 #[tokio::test]
 #[ignore = "child of keys_in_aws_kms_behave_as_the_trait_says"]
 async fn child_keys_in_aws_kms() {
-    assert!(in_child(), "run keys_in_aws_kms_behave_as_the_trait_says");
+    std::env::var(CHILD).expect("run the parent test");
     let admin = admin().await;
     let (arn, other) = (create_key(&admin).await, create_key(&admin).await);
     let kms = open(&key(&arn)).await.unwrap();
@@ -217,77 +214,39 @@ fn answer(stream: TcpStream, code: &str, message: &str) -> std::io::Result<()> {
     )
 }
 
+/// What the service answers, what that must become, and what the user must be told.
+const REFUSALS: &[(&str, &str, Problem, bool, &str)] = &[
+    ("DisabledException", "is disabled.", Problem::Disabled, false, "disabled; enable it"),
+    ("KMSInvalidStateException", "x is pending deletion.", Problem::PendingDeletion, false, "cancel the deletion"),
+    ("AccessDeniedException", "not authorized", Problem::AccessDenied, false, "not authorized"),
+    ("IncorrectKeyException", "", Problem::NotAuthentic, false, "wrapped by another key"),
+    ("ThrottlingException", "Rate exceeded", Problem::Throttled, true, "fewer requests"),
+    ("KMSInternalException", "", Problem::Unavailable, true, "KMSInternalException"),
+    // Nothing listens.
+    (DOWN, "", Problem::Unavailable, true, "could not be reached"),
+];
+const DOWN: &str = "down";
+
 #[test]
-fn what_the_service_refuses_is_told_apart() {
-    let pending = "arn:aws:kms:me-central-1:111122223333:key/1 is pending deletion.";
-    for (test, code, message) in [
-        ("child_disabled", "DisabledException", "is disabled."),
-        ("child_pending", "KMSInvalidStateException", pending),
-        ("child_denied", "AccessDeniedException", "User is not authorized"),
-        ("child_incorrect", "IncorrectKeyException", ""),
-        ("child_throttled", "ThrottlingException", "Rate exceeded"),
-        ("child_internal", "KMSInternalException", ""),
-    ] {
-        run_child(test, serve_error(code, message));
+fn what_the_service_refuses_is_told_apart_and_only_what_passes_is_retryable() {
+    for (code, message, ..) in REFUSALS {
+        let endpoint = match *code {
+            DOWN => TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(),
+            code => serve_error(code, message),
+        };
+        run_child("child_is_refused", code, endpoint);
     }
 }
 
-#[test]
-fn a_service_that_is_down_is_worth_another_try() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    run_child("child_down", address);
-}
-
-async fn expect(problem: Problem, retryable: bool, told: &str) {
-    assert!(in_child(), "run what_the_service_refuses_is_told_apart");
+#[tokio::test]
+#[ignore = "child of what_the_service_refuses_is_told_apart_and_only_what_passes_is_retryable"]
+async fn child_is_refused() {
+    let case = std::env::var(CHILD).expect("run the parent test");
+    let (_, _, problem, retryable, told) = REFUSALS.iter().find(|(code, ..)| *code == case).unwrap();
     let arn = "arn:aws:kms:me-central-1:111122223333:key/11111111-2222-3333-4444-555555555555";
     let kms = open(&key(arn)).await.unwrap();
     let error = kms.unwrap(&[1, 2, 3], &context()).await.unwrap_err();
-    assert_eq!((error.problem(), error.retryable()), (problem, retryable), "{error}");
+    assert_eq!((error.problem(), error.retryable()), (*problem, *retryable), "{error}");
     let text = error.to_string();
     assert!(text.contains(told) && text.contains(arn), "{text}");
-}
-
-#[tokio::test]
-#[ignore = "child of what_the_service_refuses_is_told_apart"]
-async fn child_disabled() {
-    expect(Problem::Disabled, false, "disabled; enable it").await;
-}
-
-#[tokio::test]
-#[ignore = "child of what_the_service_refuses_is_told_apart"]
-async fn child_pending() {
-    expect(Problem::PendingDeletion, false, "cancel the deletion").await;
-}
-
-#[tokio::test]
-#[ignore = "child of what_the_service_refuses_is_told_apart"]
-async fn child_denied() {
-    expect(Problem::AccessDenied, false, "User is not authorized").await;
-}
-
-#[tokio::test]
-#[ignore = "child of what_the_service_refuses_is_told_apart"]
-async fn child_incorrect() {
-    expect(Problem::NotAuthentic, false, "wrapped by another key").await;
-}
-
-#[tokio::test]
-#[ignore = "child of what_the_service_refuses_is_told_apart"]
-async fn child_throttled() {
-    expect(Problem::Throttled, true, "fewer requests").await;
-}
-
-#[tokio::test]
-#[ignore = "child of what_the_service_refuses_is_told_apart"]
-async fn child_internal() {
-    expect(Problem::Unavailable, true, "KMSInternalException").await;
-}
-
-#[tokio::test]
-#[ignore = "child of a_service_that_is_down_is_worth_another_try"]
-async fn child_down() {
-    expect(Problem::Unavailable, true, "could not be reached").await;
 }

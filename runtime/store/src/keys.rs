@@ -172,18 +172,18 @@ struct Cached {
     used: Instant,
 }
 
-#[derive(Default)]
 struct State {
     cached: HashMap<KeyRef, Cached>,
     /// Rows deleted by this process: a reader that began before must not bring one back.
     erased: HashSet<Uuid>,
+    /// The cluster's, for whatever has none of its own.
+    default: Arc<dyn Kms>,
     services: HashMap<String, Arc<dyn Kms>>,
 }
 
 /// The KMS of each workspace, and the keys unwrapped lately.
 pub(crate) struct Keyring {
     cluster: String,
-    default: Arc<dyn Kms>,
     policy: CachePolicy,
     state: Mutex<State>,
 }
@@ -196,7 +196,8 @@ impl fmt::Debug for Keyring {
 
 impl Keyring {
     pub(crate) fn new(cluster: String, default: Arc<dyn Kms>, policy: CachePolicy) -> Self {
-        Self { cluster, default, policy, state: Mutex::default() }
+        let state = State { cached: HashMap::new(), erased: HashSet::new(), default, services: HashMap::new() };
+        Self { cluster, policy, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -210,7 +211,15 @@ impl Keyring {
 
     pub(crate) fn service(&self, workspace: &str) -> Arc<dyn Kms> {
         let state = self.state();
-        state.services.get(workspace).unwrap_or(&self.default).clone()
+        state.services.get(workspace).unwrap_or(&state.default).clone()
+    }
+
+    pub(crate) fn has_own_service(&self, workspace: &str) -> bool {
+        self.state().services.contains_key(workspace)
+    }
+
+    pub(crate) fn set_default_service(&self, kms: Arc<dyn Kms>) {
+        self.state().default = kms;
     }
 
     pub(crate) fn set_service(&self, workspace: &str, kms: Arc<dyn Kms>) {

@@ -39,6 +39,7 @@ pub mod keys;
 pub mod operations;
 pub mod records;
 pub mod reports;
+mod rewrap;
 pub mod sealed;
 pub mod segments;
 mod store;

@@ -6,9 +6,10 @@ use falaj_kms::Kms;
 
 use crate::audit::Signer;
 use crate::blobs::{Blobs, make_private_dir};
-use crate::db::{Db, Reader, Tx, column};
+use crate::db::{Db, Reader, Tx};
 use crate::error::{Result, StoreError};
 use crate::keys::{CachePolicy, KeyRef, KeySet, Keyring};
+use crate::rewrap;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -113,39 +114,19 @@ impl Store {
     /// Wraps every key of a workspace anew: by the newest material of its KMS key, or by `to`, which
     /// it uses from then on. How many there were.
     pub async fn rewrap_keys(&self, workspace: &str, to: Option<Arc<dyn Kms>>) -> Result<usize> {
-        let mut tx = self.begin().await?;
-        let keyring = &self.db.shared().keyring;
-        let from = keyring.service(workspace);
-        let rows = sqlx::query("SELECT uid, segment, subject, wrapped FROM keys WHERE workspace = $1")
-            .bind(workspace)
-            .fetch_all(tx.conn())
-            .await
-            .map_err(StoreError::db("list the keys of a workspace"))?;
-        for row in &rows {
-            let uid: String = column(row, "uid")?;
-            let reference =
-                KeyRef::subject(workspace, column::<String>(row, "segment")?, column::<String>(row, "subject")?);
-            let parsed = uuid::Uuid::parse_str(&uid).map_err(|e| StoreError::damaged("keys.uid", e))?;
-            let context = keyring.context(parsed, &reference);
-            let wrapped: Vec<u8> = column(row, "wrapped")?;
-            let rewrapped = match &to {
-                None => from.rewrap(&wrapped, &context).await?,
-                Some(to) => to.wrap(&from.unwrap(&wrapped, &context).await?, &context).await?,
-            };
-            let uri = to.as_ref().unwrap_or(&from).uri();
-            sqlx::query("UPDATE keys SET wrapped = $2, kms_uri = $3 WHERE uid = $1")
-                .bind(&uid)
-                .bind(rewrapped)
-                .bind(uri)
-                .execute(tx.conn())
-                .await
-                .map_err(StoreError::db("store a rewrapped key"))?;
+        if let Some(to) = &to {
+            check_key_outside(&self.dir, to.uri())?;
         }
-        tx.commit().await?;
-        if let Some(to) = to {
-            keyring.set_service(workspace, to);
+        rewrap::workspace(&self.db, workspace, to).await
+    }
+
+    /// [`Store::rewrap_keys`] for the cluster, the workspaces without a KMS key of their own, and
+    /// the audit signing key.
+    pub async fn rewrap_cluster_keys(&self, to: Option<Arc<dyn Kms>>) -> Result<usize> {
+        if let Some(to) = &to {
+            check_key_outside(&self.dir, to.uri())?;
         }
-        Ok(rows.len())
+        rewrap::cluster(&self.db, to).await
     }
 
     /// Closes the database. Further use of the store fails.

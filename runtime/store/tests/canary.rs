@@ -24,8 +24,20 @@ fn canary(place: &str) -> String {
 }
 
 const PLACES: &[&str] = &[
-    "spec", "spec2", "status", "payload", "progress", "message", "error", "metadata", "artifact", "report", "details",
-    "blob", "stream", "unfinished",
+    "spec",
+    "spec2",
+    "status",
+    "payload",
+    "progress",
+    "message",
+    "error",
+    "metadata",
+    "artifact",
+    "report",
+    "details",
+    "blob",
+    "stream",
+    "unfinished",
 ];
 
 /// The bytes `text` may appear as: itself, in hexadecimal, and in base64 at each of its three

@@ -220,3 +220,30 @@ async fn an_outage_is_survived_for_a_while_a_refusal_is_not_and_nothing_is_writt
     failing.denied.store(false, Ordering::SeqCst);
     assert!(read_one(&store).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn the_cluster_key_can_be_changed_and_workspaces_with_their_own_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store_one(&store).await;
+    let own_dir = tempfile::tempdir().unwrap();
+    let own = kms(own_dir.path());
+    store.set_workspace_kms("w2", own.clone()).unwrap();
+    let second = store.keys(&KeyRef::workspace("w2")).await.unwrap().uid();
+    assert_eq!(store.rewrap_cluster_keys(None).await.unwrap(), 2, "a workspace key and the signing key");
+
+    let next_dir = tempfile::tempdir().unwrap();
+    let next = kms(next_dir.path());
+    assert_eq!(store.rewrap_cluster_keys(Some(next.clone())).await.unwrap(), 2);
+    assert!(read_one(&store).await.unwrap().is_some());
+    store.close().await;
+    assert!(
+        matches!(Store::open(common::options(dir.path())).await, Err(StoreError::Kms(_))),
+        "the old key is of no use"
+    );
+
+    let store = Store::open(Options::new(dir.path().join("data"), next, CLUSTER_UID)).await.unwrap();
+    assert!(read_one(&store).await.unwrap().is_some());
+    store.set_workspace_kms("w2", own).unwrap();
+    assert_eq!(store.keys(&KeyRef::workspace("w2")).await.unwrap().uid(), second);
+}

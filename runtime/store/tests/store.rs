@@ -354,3 +354,26 @@ async fn fifty_concurrent_writers_each_get_their_turn() {
         Appended::Event { seq: 1, .. }
     ));
 }
+
+#[tokio::test]
+async fn a_task_cut_off_in_the_middle_of_a_transaction_leaves_the_writer_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    for pause in 0..20 {
+        let task = {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut tx = store.begin().await.unwrap();
+                for i in 0.. {
+                    let name = format!("n{i}");
+                    records::insert(&mut tx, &new(&name, &name, &Value::Null)).await.unwrap();
+                }
+            })
+        };
+        tokio::time::sleep(std::time::Duration::from_micros(pause * 300)).await;
+        task.abort();
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(records::list_kind(&mut tx, "model").await.unwrap(), []);
+        tx.commit().await.unwrap();
+    }
+}

@@ -36,7 +36,7 @@ impl Signer {
         drop(reader);
         let keyring = &db.shared().keyring;
         let kms = keyring.service(CLUSTER);
-        let context = Context::new().with("falaj:cluster", keyring.cluster()).with("falaj:purpose", "audit-signing");
+        let context = signing_context(keyring.cluster());
         let cluster = keyring.cluster().to_owned();
         let unusable = |_| StoreError::damaged("the audit signing key", "it is not a P-256 key");
         if let Some(row) = row {
@@ -85,6 +85,11 @@ impl Signer {
             .map(|signature| signature.as_ref().to_vec())
             .map_err(|_| StoreError::Crypto { action: "sign a checkpoint" })
     }
+}
+
+/// What the wrapped signing key is bound to.
+pub(crate) fn signing_context(cluster: &str) -> Context {
+    Context::new().with("falaj:cluster", cluster).with("falaj:purpose", "audit-signing")
 }
 
 /// A signed statement that a chain had this root at this size.

@@ -15,9 +15,9 @@ mod verify;
 mod tests;
 
 pub use append::{Appended, append, flush_refusals};
-pub(crate) use checkpoint::Signer;
 pub use checkpoint::{Checkpoint, PublicKey, checkpoint, latest_checkpoint, public_keys};
+pub(crate) use checkpoint::{Signer, signing_context};
 pub use event::{Event, Outcome};
 pub use merkle::Frontier;
 pub use read::{StoredEvent, chains, details, events};
-pub use verify::{BadEvent, ChainReport, Verifier, verify_chain, verify_database};
+pub use verify::{BadEvent, ChainReport, Verifier, verify_chain, verify_database, verify_export};

@@ -1,4 +1,6 @@
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::{Row, SqliteConnection};
 
 use crate::db::{Session, column};
@@ -24,6 +26,26 @@ impl StoredEvent {
     pub fn export_line(&self) -> String {
         format!("{{\"event\":{},\"hash\":\"{}\"}}", self.event, hex::encode(&self.hash))
     }
+}
+
+/// The other end of [`StoredEvent::export_line`]; only what an export has.
+pub(super) fn read_line(line: &str) -> Option<StoredEvent> {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        /// Kept as it is written: these bytes are hashed.
+        #[serde(borrow)]
+        event: &'a RawValue,
+        hash: &'a str,
+    }
+    #[derive(Deserialize)]
+    struct Seq {
+        seq: i64,
+    }
+    let line: Line = serde_json::from_str(line).ok()?;
+    let text = line.event.get();
+    let Seq { seq } = serde_json::from_str(text).ok()?;
+    let hash = hex::decode(line.hash).ok()?;
+    Some(StoredEvent { seq, event: text.to_owned(), hash, details: None })
 }
 
 /// Chains and their sizes, by name.

@@ -109,6 +109,26 @@ async fn events_hold_what_was_said_and_details_only_sealed() {
 }
 
 #[tokio::test]
+async fn an_export_verifies_away_from_the_database() {
+    let fixture = fixture(10).await;
+    fixture.fill(12).await;
+    let lines: Vec<String> = fixture.all().await.iter().map(StoredEvent::export_line).collect();
+    let verify = |lines: &[String]| verify_export(CHAIN, lines.join("\n").as_bytes()).unwrap();
+    let report = verify(&lines);
+    assert_eq!(report, ChainReport { checkpoints: 0, ..fixture.verify().await });
+    let known = latest_checkpoint(&mut fixture.store.read().await.unwrap(), CHAIN).await.unwrap().unwrap();
+    assert_eq!(verify(&lines[..10]).root, known.root);
+    for (at, bad) in
+        [(4, lines[4].replace("admin", "other")), (4, lines[5].clone()), (4, "{}".into()), (4, String::new())]
+    {
+        let mut changed = lines.clone();
+        changed[at] = bad;
+        assert_eq!(bad_seq(&verify(&changed)), Some(5));
+    }
+    assert_eq!(bad_seq(&verify_export("w2", lines.join("\n").as_bytes()).unwrap()), Some(1), "another chain's");
+}
+
+#[tokio::test]
 async fn a_dropped_transaction_leaves_no_event_and_no_gap() {
     let fixture = fixture(10).await;
     fixture.fill(1).await;

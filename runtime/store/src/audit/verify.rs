@@ -1,5 +1,6 @@
 //! Checking a chain, with no key and no service: only the database, or an export of it.
 
+use std::io::BufRead;
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::error::{Result, StoreError};
 use super::checkpoint::{self, Checkpoint, PublicKey, read_public_keys};
 use super::event::{canonical_json, link};
 use super::merkle::Frontier;
-use super::read::{StoredEvent, read_chains, read_events};
+use super::read::{StoredEvent, read_chains, read_events, read_line};
 
 const PAGE: u32 = 1000;
 
@@ -56,10 +57,19 @@ impl Verifier {
         i64::try_from(self.frontier.size()).map_or(i64::MAX, |size| size.saturating_add(1))
     }
 
+    fn bad(&self, reason: &str) -> BadEvent {
+        BadEvent { seq: self.next(), reason: reason.to_owned() }
+    }
+
+    fn report(&self, checkpoints: u64, first_bad: Option<BadEvent>) -> ChainReport {
+        let (chain, events) = (self.chain.clone(), self.size());
+        ChainReport { chain, events, head: self.head(), root: self.root(), checkpoints, first_bad }
+    }
+
     /// Checks the next event.
     pub fn push(&mut self, stored: &StoredEvent) -> Result<(), BadEvent> {
         let seq = self.next();
-        let bad = |reason: &str| BadEvent { seq, reason: reason.to_owned() };
+        let bad = |reason| self.bad(reason);
         if stored.seq != seq {
             return Err(bad("it is missing, or was moved"));
         }
@@ -122,6 +132,22 @@ pub async fn verify_database(path: &Path) -> Result<Vec<ChainReport>> {
         reports.push(verify_in(&mut tx, &chain, None).await?);
     }
     Ok(reports)
+}
+
+/// Verifies an export of a chain: lines of [`StoredEvent::export_line`] from the first event on.
+/// Compare the size and the root of the report with a signed [`Checkpoint`].
+pub fn verify_export(chain: &str, lines: impl BufRead) -> Result<ChainReport> {
+    let mut verifier = Verifier::new(chain);
+    let mut first_bad = None;
+    for line in lines.lines() {
+        let line = line.map_err(StoreError::io("read", Path::new("the export")))?;
+        let event = read_line(&line).ok_or_else(|| verifier.bad("its line is not one of an export"));
+        if let Err(bad) = event.and_then(|event| verifier.push(&event)) {
+            first_bad = Some(bad);
+            break;
+        }
+    }
+    Ok(verifier.report(0, first_bad))
 }
 
 /// Chains with a head, and those of which only events are left.
@@ -194,14 +220,7 @@ async fn verify_in(conn: &mut SqliteConnection, chain: &str, known: Option<&Chec
             None => None,
         };
     }
-    Ok(ChainReport {
-        chain: chain.to_owned(),
-        events: verifier.size(),
-        head: verifier.head(),
-        root: verifier.root(),
-        checkpoints: agreed,
-        first_bad,
-    })
+    Ok(verifier.report(agreed, first_bad))
 }
 
 fn agrees(checkpoint: &Checkpoint, verifier: &Verifier, keys: &[PublicKey]) -> Result<(), String> {
