@@ -57,7 +57,7 @@ impl FieldError {
         .at(path)
     }
 
-    fn is_unknown(&self) -> bool {
+    pub(crate) fn is_unknown(&self) -> bool {
         self.cause == Cause::Unknown
     }
 }

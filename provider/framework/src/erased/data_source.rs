@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{PLAN_TIMEOUT, Scope, check, collect, guarded};
+use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
 use crate::schema::Schema;
 use crate::{DataSource, Diagnostics, Model, Type, Value};
 
@@ -45,9 +45,10 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
     async fn validate(&self, scope: Scope<D::Shared>, config: Value) -> Diagnostics {
         let mut diagnostics = check(&self.schema.attributes, &config);
         let ctx = scope.context(PLAN_TIMEOUT);
-        let checked = match D::Model::from_value(&config) {
-            Ok(model) => guarded(D::NAME, self.data_source.validate(&ctx, &model)).await,
-            Err(error) => Err(error.into()),
+        let checked = match read_known(&config) {
+            Ok(Some(model)) => guarded(D::NAME, self.data_source.validate(&ctx, &model)).await,
+            Ok(None) => Ok(()),
+            Err(errors) => Err(errors),
         };
         diagnostics.append(collect(&ctx, checked));
         diagnostics

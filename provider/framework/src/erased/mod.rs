@@ -19,7 +19,7 @@ pub use function::{AnyFunction, TypedFunction};
 pub use resource::{AnyResource, Applied, Change, TypedResource};
 pub(crate) use validation::check;
 
-use crate::{Context, Diagnostic, Diagnostics};
+use crate::{Context, Diagnostic, Diagnostics, Model, Value};
 
 /// What surrounds every operation of a provider.
 pub struct Scope<S> {
@@ -72,4 +72,14 @@ pub fn collect<S>(ctx: &Context<S>, result: Result<(), Diagnostics>) -> Diagnost
         diagnostics.append(errors);
     }
     diagnostics
+}
+
+/// Reads a model while some of it may be unknown: `None` if it has fields that
+/// have no place for that, and their values are not known yet.
+pub fn read_known<M: Model>(value: &Value) -> Result<Option<M>, Diagnostics> {
+    match M::from_value(value) {
+        Ok(model) => Ok(Some(model)),
+        Err(error) if error.is_unknown() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

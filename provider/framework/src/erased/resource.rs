@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{PLAN_TIMEOUT, Scope, check, collect, guarded};
+use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
 use crate::plan::{self, contract, keep, merge, replace, write_only};
 use crate::resource::{IdentitySchema, Import, Plan};
 use crate::schema::{Attribute, Schema};
@@ -106,8 +106,12 @@ impl<R: Resource> TypedResource<R> {
         change: &Change,
         planned: Value,
     ) -> Result<(Value, Vec<AttributePath>), Diagnostics> {
-        let mut plan: Plan<R::Model> = self.models(change, &planned)?;
-        let before = plan.planned.to_value();
+        let prior = if change.prior.is_null() { None } else { Some(read_model(&change.prior)?) };
+        let (Some(config), Some(model)) = (read_known(&change.config)?, read_known::<R::Model>(&planned)?) else {
+            return Ok((planned, Vec::new()));
+        };
+        let before = model.to_value();
+        let mut plan = Plan::new(config, prior, model);
         guarded(R::NAME, self.resource.plan(ctx, &mut plan)).await?;
         let after = plan.planned.to_value();
         Ok((merge::changes(planned, &before, after), plan.replace))
@@ -233,8 +237,9 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
     async fn validate(&self, scope: Scope<R::Shared>, config: Value) -> Diagnostics {
         let mut diagnostics = check(self.attributes(), &config);
         let ctx = scope.context(PLAN_TIMEOUT);
-        let checked = match read_model(&config) {
-            Ok(model) => guarded(R::NAME, self.resource.validate(&ctx, &model)).await,
+        let checked = match read_known(&config) {
+            Ok(Some(model)) => guarded(R::NAME, self.resource.validate(&ctx, &model)).await,
+            Ok(None) => Ok(()),
             Err(errors) => Err(errors),
         };
         diagnostics.append(collect(&ctx, checked));

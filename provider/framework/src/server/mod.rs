@@ -25,8 +25,9 @@ use service::Service;
 
 /// The limit of the Go libraries, in both directions.
 const MAX_MESSAGE: usize = 256 << 20;
-/// How long open calls may take to end once the host is done or gone.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long open calls may take to end once the host is done or gone. A host
+/// that is done waits two seconds before it kills.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// Why the provider could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -117,8 +118,13 @@ async fn run<P: Provider>(
         ended = &mut serving => return Ok(ended?),
         () = stop.cancelled() => service.stop(),
     }
-    // Open calls end by themselves or are cut off; the host waits two seconds.
-    match tokio::time::timeout(GRACE / 2, serving).await {
+    // Operations in flight are those of a host that is gone: they get a moment
+    // to reach a point from which the next run can go on.
+    let ending = async {
+        service.finish().await;
+        serving.await
+    };
+    match tokio::time::timeout(GRACE, ending).await {
         Ok(ended) => Ok(ended?),
         Err(_) => Ok(()),
     }

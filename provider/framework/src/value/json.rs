@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::number::Repr;
 use super::{DecodeError, Number, Type, Value};
-use crate::AttributePath;
+use crate::path::Step;
 
 /// How deeply a value may nest; a deeper one is refused.
 const MAX_DEPTH: usize = 64;
@@ -19,10 +19,9 @@ impl Value {
     ///
     /// Numbers are read from their digits, so none is rounded.
     pub fn from_json(bytes: &[u8], kind: &Type) -> Result<Self, DecodeError> {
-        let path = AttributePath::new();
         let raw: &RawValue =
-            serde_json::from_slice(bytes).map_err(|error| DecodeError::new(&path, format!("not JSON: {error}")))?;
-        read(raw, kind, &path, 0)
+            serde_json::from_slice(bytes).map_err(|error| DecodeError::new(format!("not JSON: {error}")))?;
+        read(raw, kind, 0)
     }
 
     /// The JSON form; `None` if any part is unknown, for which JSON has no form.
@@ -61,15 +60,15 @@ fn number_to_json(number: &Number) -> Option<Json> {
     }
 }
 
-fn read(raw: &RawValue, kind: &Type, path: &AttributePath, depth: usize) -> Result<Value, DecodeError> {
+fn read(raw: &RawValue, kind: &Type, depth: usize) -> Result<Value, DecodeError> {
     if depth > MAX_DEPTH {
-        return Err(DecodeError::new(path, format!("nests deeper than {MAX_DEPTH} levels")));
+        return Err(DecodeError::new(format!("nests deeper than {MAX_DEPTH} levels")));
     }
     let text = raw.get();
     if text == "null" {
         return Ok(Value::Null);
     }
-    let wrong = || DecodeError::new(path, format!("{} was expected", kind.name()));
+    let wrong = || DecodeError::new(format!("{} was expected", kind.name()));
     Ok(match kind {
         Type::Bool => Value::Bool(serde_json::from_str(text).map_err(|_| wrong())?),
         Type::String => Value::String(serde_json::from_str(text).map_err(|_| wrong())?),
@@ -78,10 +77,10 @@ fn read(raw: &RawValue, kind: &Type, path: &AttributePath, depth: usize) -> Resu
             let digits = text.trim_matches('"');
             Value::Number(Number::parse(digits).ok_or_else(wrong)?)
         }
-        Type::List(element) => Value::List(elements(raw, path, depth, |_| Some(element), wrong)?),
-        Type::Set(element) => Value::Set(elements(raw, path, depth, |_| Some(element), wrong)?),
+        Type::List(element) => Value::List(elements(raw, depth, |_| Some(element), wrong)?),
+        Type::Set(element) => Value::Set(elements(raw, depth, |_| Some(element), wrong)?),
         Type::Tuple(kinds) => {
-            let read = elements(raw, path, depth, |index| kinds.get(index), wrong)?;
+            let read = elements(raw, depth, |index| kinds.get(index), wrong)?;
             if read.len() != kinds.len() {
                 return Err(wrong());
             }
@@ -92,7 +91,7 @@ fn read(raw: &RawValue, kind: &Type, path: &AttributePath, depth: usize) -> Resu
                 .ok_or_else(wrong)?
                 .into_iter()
                 .map(|(key, raw)| {
-                    let value = read(raw, element, &path.key(key.clone()), depth + 1)?;
+                    let value = read(raw, element, depth + 1).map_err(|error| error.within(Step::Key(key.clone())))?;
                     Ok((key, value))
                 })
                 .collect::<Result<_, _>>()?,
@@ -100,7 +99,10 @@ fn read(raw: &RawValue, kind: &Type, path: &AttributePath, depth: usize) -> Resu
         Type::Object(attributes) => {
             let entries = entries(text).ok_or_else(wrong)?;
             let attribute = |(name, kind): &(String, Type)| match entries.get(name) {
-                Some(raw) => Ok((name.clone(), read(raw, kind, &path.attribute(name.clone()), depth + 1)?)),
+                Some(raw) => {
+                    let step = || Step::Attribute(name.clone().into());
+                    Ok((name.clone(), read(raw, kind, depth + 1).map_err(|error| error.within(step()))?))
+                }
                 None => Ok((name.clone(), Value::Null)),
             };
             Value::Map(attributes.iter().map(attribute).collect::<Result<_, _>>()?)
@@ -110,9 +112,8 @@ fn read(raw: &RawValue, kind: &Type, path: &AttributePath, depth: usize) -> Resu
             let (Some(kind), Some(value)) = (entries.get("type"), entries.get("value")) else {
                 return Err(wrong());
             };
-            let kind =
-                Type::from_json(kind.get().as_bytes()).map_err(|error| DecodeError::new(path, error.to_string()))?;
-            let value = read(value, &kind, path, depth + 1)?;
+            let kind = Type::from_json(kind.get().as_bytes()).map_err(|error| DecodeError::new(error.to_string()))?;
+            let value = read(value, &kind, depth + 1)?;
             Value::Dynamic(Box::new((kind, value)))
         }
     })
@@ -124,7 +125,6 @@ fn entries(text: &str) -> Option<BTreeMap<String, &RawValue>> {
 
 fn elements<'t>(
     raw: &RawValue,
-    path: &AttributePath,
     depth: usize,
     kind: impl Fn(usize) -> Option<&'t Type>,
     wrong: impl Fn() -> DecodeError,
@@ -133,7 +133,10 @@ fn elements<'t>(
     elements
         .into_iter()
         .enumerate()
-        .map(|(index, raw)| read(raw, kind(index).ok_or_else(&wrong)?, &path.index(index), depth + 1))
+        .map(|(index, raw)| {
+            let kind = kind(index).ok_or_else(&wrong)?;
+            read(raw, kind, depth + 1).map_err(|error| error.at_index(index))
+        })
         .collect()
 }
 

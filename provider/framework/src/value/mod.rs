@@ -14,7 +14,7 @@ pub use number::Number;
 pub use refinement::Refinement;
 pub use types::{Type, TypeError};
 
-use crate::AttributePath;
+use crate::path::{AttributePath, Step};
 
 /// A value, with whatever is not known of it.
 #[derive(Debug, Clone)]
@@ -41,17 +41,32 @@ pub enum Value {
 
 /// A value from the wire that does not have the type its schema promises.
 #[derive(Debug, Error)]
-#[error("at `{path}`: {problem}")]
+#[error("at `{}`: {problem}", self.path())]
 pub struct DecodeError {
-    /// Where in the value.
-    pub path: AttributePath,
+    /// The steps to the place, innermost first: they are added on the way out,
+    /// so that reading a good value costs nothing for them.
+    steps: Vec<Step>,
     /// What is wrong there.
     pub problem: String,
 }
 
 impl DecodeError {
-    pub(crate) fn new(path: &AttributePath, problem: impl Into<String>) -> Self {
-        Self { path: path.clone(), problem: problem.into() }
+    pub(crate) fn new(problem: impl Into<String>) -> Self {
+        Self { steps: Vec::new(), problem: problem.into() }
+    }
+
+    pub(crate) fn within(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    pub(crate) fn at_index(self, index: usize) -> Self {
+        self.within(Step::Index(i64::try_from(index).unwrap_or(i64::MAX)))
+    }
+
+    /// Where in the value.
+    pub fn path(&self) -> AttributePath {
+        self.steps.iter().rev().cloned().collect()
     }
 }
 

@@ -7,7 +7,7 @@ use rmp::encode;
 use super::number::Repr;
 use super::refinement::Bounds;
 use super::{DecodeError, Number, Refinement, Type, Value};
-use crate::AttributePath;
+use crate::path::Step;
 
 /// How deeply a value may nest; a deeper one is refused.
 const MAX_DEPTH: usize = 64;
@@ -29,10 +29,9 @@ impl Value {
     /// the type does not have are an error; those that are absent are null.
     pub fn from_msgpack(bytes: &[u8], kind: &Type) -> Result<Self, DecodeError> {
         let mut reader = Reader { rest: bytes };
-        let path = AttributePath::new();
-        let value = reader.value(kind, &path, 0)?;
+        let value = reader.value(kind, 0)?;
         if !reader.rest.is_empty() {
-            return Err(DecodeError::new(&path, "bytes follow the value"));
+            return Err(DecodeError::new("bytes follow the value"));
         }
         Ok(value)
     }
@@ -52,55 +51,56 @@ struct Reader<'b> {
 type Read<T> = Result<T, DecodeError>;
 
 impl<'b> Reader<'b> {
-    fn value(&mut self, kind: &Type, path: &AttributePath, depth: usize) -> Read<Value> {
+    fn value(&mut self, kind: &Type, depth: usize) -> Read<Value> {
         if depth > MAX_DEPTH {
-            return Err(DecodeError::new(path, format!("nests deeper than {MAX_DEPTH} levels")));
+            return Err(DecodeError::new(format!("nests deeper than {MAX_DEPTH} levels")));
         }
-        let marker = self.peek(path)?;
+        let marker = self.peek()?;
         if marker == Marker::Null {
-            self.skip_marker(path)?;
+            self.skip_marker()?;
             return Ok(Value::Null);
         }
         if is_extension(marker) {
-            return self.unknown(path).map(Value::Unknown);
+            return self.unknown().map(Value::Unknown);
         }
         match kind {
-            Type::Bool => decode::read_bool(&mut self.rest).map(Value::Bool).map_err(|_| wrong(path, kind)),
-            Type::Number => self.number(path).map(Value::Number),
-            Type::String => self.string(path).map(|text| Value::String(text.to_owned())),
-            Type::List(element) => self.elements(path, depth, |_| Some(element)).map(Value::List),
-            Type::Set(element) => self.elements(path, depth, |_| Some(element)).map(Value::Set),
+            Type::Bool => decode::read_bool(&mut self.rest).map(Value::Bool).map_err(|_| wrong(kind)),
+            Type::Number => self.number().map(Value::Number),
+            Type::String => self.string().map(|text| Value::String(text.to_owned())),
+            Type::List(element) => self.elements(depth, |_| Some(element)).map(Value::List),
+            Type::Set(element) => self.elements(depth, |_| Some(element)).map(Value::Set),
             Type::Tuple(kinds) => {
-                let elements = self.elements(path, depth, |index| kinds.get(index))?;
+                let elements = self.elements(depth, |index| kinds.get(index))?;
                 if elements.len() != kinds.len() {
-                    return Err(wrong(path, kind));
+                    return Err(wrong(kind));
                 }
                 Ok(Value::List(elements))
             }
-            Type::Map(element) => self.map(element, path, depth),
-            Type::Object(attributes) => self.object(attributes, path, depth),
-            Type::Dynamic => self.dynamic(path, depth),
+            Type::Map(element) => self.map(element, depth),
+            Type::Object(attributes) => self.object(attributes, depth),
+            Type::Dynamic => self.dynamic(depth),
         }
     }
 
-    fn map(&mut self, element: &Type, path: &AttributePath, depth: usize) -> Read<Value> {
+    fn map(&mut self, element: &Type, depth: usize) -> Read<Value> {
         let mut entries = std::collections::BTreeMap::new();
-        for _ in 0..self.map_len(path)? {
-            let key = self.string(path)?.to_owned();
-            let value = self.value(element, &path.key(key.clone()), depth + 1)?;
+        for _ in 0..self.map_len()? {
+            let key = self.string()?.to_owned();
+            let value = self.value(element, depth + 1).map_err(|error| error.within(Step::Key(key.clone())))?;
             entries.insert(key, value);
         }
         Ok(Value::Map(entries))
     }
 
-    fn object(&mut self, attributes: &[(String, Type)], path: &AttributePath, depth: usize) -> Read<Value> {
+    fn object(&mut self, attributes: &[(String, Type)], depth: usize) -> Read<Value> {
         let mut entries = std::collections::BTreeMap::new();
-        for _ in 0..self.map_len(path)? {
-            let name = self.string(path)?;
+        for _ in 0..self.map_len()? {
+            let name = self.string()?;
             let Some((name, kind)) = attributes.iter().find(|(known, _)| known == name) else {
-                return Err(DecodeError::new(path, format!("no attribute is named `{name}`")));
+                return Err(DecodeError::new(format!("no attribute is named `{name}`")));
             };
-            let value = self.value(kind, &path.attribute(name.clone()), depth + 1)?;
+            let value =
+                self.value(kind, depth + 1).map_err(|error| error.within(Step::Attribute(name.clone().into())))?;
             entries.insert(name.clone(), value);
         }
         for (name, _) in attributes {
@@ -111,41 +111,37 @@ impl<'b> Reader<'b> {
         Ok(Value::Map(entries))
     }
 
-    fn dynamic(&mut self, path: &AttributePath, depth: usize) -> Read<Value> {
-        let broken = |what: &str| DecodeError::new(path, format!("a dynamic value {what}"));
-        if self.array_len(path)? != 2 {
+    fn dynamic(&mut self, depth: usize) -> Read<Value> {
+        let broken = |what: &str| DecodeError::new(format!("a dynamic value {what}"));
+        if self.array_len()? != 2 {
             return Err(broken("has two parts"));
         }
-        let length = match self.peek(path)? {
+        let length = match self.peek()? {
             Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => decode::read_bin_len(&mut self.rest),
             _ => decode::read_str_len(&mut self.rest),
         };
         let length = length.map_err(|_| broken("begins with its type"))?;
-        let kind = Type::from_json(self.take(length, path)?).map_err(|error| broken(&error.to_string()))?;
-        let value = self.value(&kind, path, depth + 1)?;
+        let kind = Type::from_json(self.take(length)?).map_err(|error| broken(&error.to_string()))?;
+        let value = self.value(&kind, depth + 1)?;
         Ok(Value::Dynamic(Box::new((kind, value))))
     }
 
-    fn elements<'t>(
-        &mut self,
-        path: &AttributePath,
-        depth: usize,
-        kind: impl Fn(usize) -> Option<&'t Type>,
-    ) -> Read<Vec<Value>> {
-        let length = self.array_len(path)?;
+    fn elements<'t>(&mut self, depth: usize, kind: impl Fn(usize) -> Option<&'t Type>) -> Read<Vec<Value>> {
+        let length = self.array_len()?;
         let mut elements = Vec::with_capacity(length.min(self.rest.len()));
         for index in 0..length {
             let Some(kind) = kind(index) else {
-                return Err(DecodeError::new(path, "has more elements than its type"));
+                return Err(DecodeError::new("has more elements than its type"));
             };
-            elements.push(self.value(kind, &path.index(index), depth + 1)?);
+            let element = self.value(kind, depth + 1);
+            elements.push(element.map_err(|error| error.at_index(index))?);
         }
         Ok(elements)
     }
 
-    fn number(&mut self, path: &AttributePath) -> Read<Number> {
-        let wrong = || wrong(path, &Type::Number);
-        match self.peek(path)? {
+    fn number(&mut self) -> Read<Number> {
+        let wrong = || wrong(&Type::Number);
+        match self.peek()? {
             Marker::F32 => {
                 let float = decode::read_f32(&mut self.rest).map_err(|_| wrong())?;
                 Number::from_exact(float.into()).ok_or_else(wrong)
@@ -156,32 +152,32 @@ impl<'b> Reader<'b> {
             }
             Marker::U64 => Ok(decode::read_u64(&mut self.rest).map_err(|_| wrong())?.into()),
             Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
-                Number::parse(self.string(path)?).ok_or_else(wrong)
+                Number::parse(self.string()?).ok_or_else(wrong)
             }
             _ => decode::read_int::<i64, _>(&mut self.rest).map(Number::from).map_err(|_| wrong()),
         }
     }
 
-    fn unknown(&mut self, path: &AttributePath) -> Read<Refinement> {
+    fn unknown(&mut self) -> Read<Refinement> {
         let meta =
-            decode::read_ext_meta(&mut self.rest).map_err(|_| DecodeError::new(path, "an unknown value is cut off"))?;
-        let payload = self.take(meta.size, path)?;
+            decode::read_ext_meta(&mut self.rest).map_err(|_| DecodeError::new("an unknown value is cut off"))?;
+        let payload = self.take(meta.size)?;
         if meta.typeid != REFINED {
             return Ok(Refinement::none());
         }
-        Reader { rest: payload }.refinement(path)
+        Reader { rest: payload }.refinement()
     }
 
-    fn refinement(&mut self, path: &AttributePath) -> Read<Refinement> {
-        let broken = || DecodeError::new(path, "a refinement of an unknown value is malformed");
+    fn refinement(&mut self) -> Read<Refinement> {
+        let broken = || DecodeError::new("a refinement of an unknown value is malformed");
         let mut bounds = Bounds::default();
-        for _ in 0..self.map_len(path)? {
+        for _ in 0..self.map_len()? {
             let key: u64 = decode::read_int(&mut self.rest).map_err(|_| broken())?;
             match key {
                 NULLNESS => bounds.null = Some(decode::read_bool(&mut self.rest).map_err(|_| broken())?),
-                PREFIX => bounds.prefix = Some(self.string(path)?.to_owned()),
-                MIN => bounds.min = Some(self.bound(path)?),
-                MAX => bounds.max = Some(self.bound(path)?),
+                PREFIX => bounds.prefix = Some(self.string()?.to_owned()),
+                MIN => bounds.min = Some(self.bound()?),
+                MAX => bounds.max = Some(self.bound()?),
                 MIN_LENGTH => bounds.min_length = decode::read_int(&mut self.rest).ok(),
                 MAX_LENGTH => bounds.max_length = decode::read_int(&mut self.rest).ok(),
                 // A refinement of a later protocol: what follows cannot be
@@ -192,46 +188,46 @@ impl<'b> Reader<'b> {
         Ok(Refinement::none().edit(|known| *known = bounds))
     }
 
-    fn bound(&mut self, path: &AttributePath) -> Read<(Number, bool)> {
-        let broken = || DecodeError::new(path, "a bound of an unknown number is malformed");
-        if self.array_len(path)? != 2 {
+    fn bound(&mut self) -> Read<(Number, bool)> {
+        let broken = || DecodeError::new("a bound of an unknown number is malformed");
+        if self.array_len()? != 2 {
             return Err(broken());
         }
-        let number = self.number(path)?;
+        let number = self.number()?;
         let inclusive = decode::read_bool(&mut self.rest).map_err(|_| broken())?;
         Ok((number, inclusive))
     }
 
-    fn string(&mut self, path: &AttributePath) -> Read<&'b str> {
-        let length = decode::read_str_len(&mut self.rest).map_err(|_| wrong(path, &Type::String))?;
-        std::str::from_utf8(self.take(length, path)?).map_err(|_| DecodeError::new(path, "a string is not UTF-8"))
+    fn string(&mut self) -> Read<&'b str> {
+        let length = decode::read_str_len(&mut self.rest).map_err(|_| wrong(&Type::String))?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| DecodeError::new("a string is not UTF-8"))
     }
 
-    fn array_len(&mut self, path: &AttributePath) -> Read<usize> {
+    fn array_len(&mut self) -> Read<usize> {
         decode::read_array_len(&mut self.rest)
             .ok()
             .and_then(|length| usize::try_from(length).ok())
-            .ok_or_else(|| DecodeError::new(path, "a list or set was expected"))
+            .ok_or_else(|| DecodeError::new("a list or set was expected"))
     }
 
-    fn map_len(&mut self, path: &AttributePath) -> Read<usize> {
+    fn map_len(&mut self) -> Read<usize> {
         decode::read_map_len(&mut self.rest)
             .ok()
             .and_then(|length| usize::try_from(length).ok())
-            .ok_or_else(|| DecodeError::new(path, "a map or object was expected"))
+            .ok_or_else(|| DecodeError::new("a map or object was expected"))
     }
 
-    fn peek(&self, path: &AttributePath) -> Read<Marker> {
-        self.rest.first().map(|byte| Marker::from_u8(*byte)).ok_or_else(|| cut_off(path))
+    fn peek(&self) -> Read<Marker> {
+        self.rest.first().map(|byte| Marker::from_u8(*byte)).ok_or_else(|| cut_off())
     }
 
-    fn skip_marker(&mut self, path: &AttributePath) -> Read<()> {
-        self.rest.read_u8().map(drop).map_err(|_| cut_off(path))
+    fn skip_marker(&mut self) -> Read<()> {
+        self.rest.read_u8().map(drop).map_err(|_| cut_off())
     }
 
-    fn take(&mut self, length: u32, path: &AttributePath) -> Read<&'b [u8]> {
+    fn take(&mut self, length: u32) -> Read<&'b [u8]> {
         let split = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
-        let (taken, rest) = split.ok_or_else(|| cut_off(path))?;
+        let (taken, rest) = split.ok_or_else(|| cut_off())?;
         self.rest = rest;
         Ok(taken)
     }
@@ -251,12 +247,12 @@ fn is_extension(marker: Marker) -> bool {
     )
 }
 
-fn wrong(path: &AttributePath, kind: &Type) -> DecodeError {
-    DecodeError::new(path, format!("{} was expected", kind.name()))
+fn wrong(kind: &Type) -> DecodeError {
+    DecodeError::new(format!("{} was expected", kind.name()))
 }
 
-fn cut_off(path: &AttributePath) -> DecodeError {
-    DecodeError::new(path, "the value is cut off")
+fn cut_off() -> DecodeError {
+    DecodeError::new("the value is cut off")
 }
 
 /// Lengths beyond `u32` cannot be written in MessagePack; no message that
@@ -410,5 +406,47 @@ mod tests {
             deep.extend(b"\"dynamic\"");
         }
         assert!(Value::from_msgpack(&deep, &Type::Dynamic).is_err());
+    }
+
+    #[test]
+    fn no_mutation_of_a_message_does_harm() {
+        let kind = Type::Object(vec![
+            ("a".into(), Type::Map(Box::new(Type::Number))),
+            ("b".into(), Type::Dynamic),
+            ("c".into(), Type::Set(Box::new(Type::String))),
+        ]);
+        let dynamic = Value::Dynamic(Box::new((Type::List(Box::new(Type::Bool)), Value::List(vec![true.into()]))));
+        let unknown = Value::Unknown(Refinement::not_null().with_prefix("p").with_length(Some(1), None));
+        let value = Value::from_iter([
+            ("a", Value::from_iter([("x", Value::from(0.1)), ("y", Value::from(1_i64 << 40))])),
+            ("b", dynamic),
+            ("c", Value::Set(vec!["s".into(), unknown])),
+        ]);
+        let bytes = value.to_msgpack();
+        // xorshift64 with a fixed seed: the same mutations in every run.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % u64::try_from(below).unwrap_or(1)).unwrap_or(0)
+        };
+        let mut read = 0;
+        for _ in 0..50_000 {
+            let mut mutated = bytes.clone();
+            for _ in 0..=random(3) {
+                let position = random(mutated.len());
+                match random(3) {
+                    0 => mutated[position] = u8::try_from(random(256)).unwrap_or(0),
+                    1 => drop(mutated.remove(position)),
+                    _ => mutated.insert(position, u8::try_from(random(256)).unwrap_or(0)),
+                }
+            }
+            if let Ok(value) = Value::from_msgpack(&mutated, &kind) {
+                read += 1;
+                assert_eq!(round_trip(&value, &kind), value);
+            }
+        }
+        assert!(read > 1000, "some mutations are values too: {read}");
     }
 }

@@ -20,7 +20,7 @@ pub fn decode(value: Option<proto::DynamicValue>, kind: &Type) -> Result<Value, 
     read.map_err(|error| {
         Diagnostic::error("A value from the host cannot be read")
             .detail(format!("It does not fit this provider's schema: {}.", error.problem))
-            .at(error.path)
+            .at(error.path())
             .into()
     })
 }

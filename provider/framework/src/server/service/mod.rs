@@ -9,9 +9,10 @@ mod schemas;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
-use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, guarded};
+use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as ProviderService;
 use crate::schema::Schema;
@@ -34,6 +35,7 @@ struct Inner<P: Provider> {
     shared: RwLock<Option<Arc<P::Shared>>>,
     cancellation: Mutex<CancellationToken>,
     schemas: OnceLock<proto::get_provider_schema::Response>,
+    operations: TaskTracker,
 }
 
 impl<P: Provider> Service<P> {
@@ -50,6 +52,7 @@ impl<P: Provider> Service<P> {
             shared: RwLock::new(None),
             cancellation: Mutex::new(CancellationToken::new()),
             schemas: OnceLock::new(),
+            operations: TaskTracker::new(),
         }))
     }
 
@@ -65,6 +68,12 @@ impl<P: Provider> Service<P> {
         std::mem::take(&mut *cancellation).cancel();
     }
 
+    /// Waits for the operations in flight.
+    pub async fn finish(&self) {
+        self.0.operations.close();
+        self.0.operations.wait().await;
+    }
+
     /// Runs an operation to its end even when the host hangs up in the middle:
     /// provider code is never dropped between two side effects.
     async fn run<T, F>(&self, work: impl FnOnce(Arc<Inner<P>>) -> F) -> Result<Response<T>, Status>
@@ -72,7 +81,7 @@ impl<P: Provider> Service<P> {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let answer = tokio::spawn(work(Arc::clone(&self.0))).await;
+        let answer = self.0.operations.spawn(work(Arc::clone(&self.0))).await;
         answer.map(Response::new).map_err(|error| Status::internal(format!("the provider crashed: {error}")))
     }
 }
@@ -91,8 +100,10 @@ impl<P: Provider> Inner<P> {
     async fn validate_config(&self, config: Option<proto::DynamicValue>) -> Result<(), Diagnostics> {
         let config = self.config(config)?;
         check(&self.config_schema.attributes, &config).into_result()?;
-        let config = P::Config::from_value(&config)?;
-        guarded(P::NAME, self.provider.validate(&config)).await
+        match read_known(&config)? {
+            Some(config) => guarded(P::NAME, self.provider.validate(&config)).await,
+            None => Ok(()),
+        }
     }
 
     async fn configure(&self, config: Option<proto::DynamicValue>) -> Diagnostics {

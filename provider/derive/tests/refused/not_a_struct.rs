@@ -1,0 +1,8 @@
+use tfplugin_derive::Model;
+
+#[derive(Model)]
+enum Note {
+    Short,
+}
+
+fn main() {}
