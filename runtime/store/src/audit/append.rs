@@ -31,10 +31,10 @@ pub enum Appended {
 /// Refusals after the first few of one caller and rule are counted instead, so that denials cannot
 /// fill the disk; the count is told with the next window, or by [`flush_refusals`].
 pub async fn append(tx: &mut Tx, event: &Event) -> Result<Appended> {
-    if let Outcome::Refused { rule } = &event.outcome {
-        if let Some(counted) = count(tx, event, rule).await? {
-            return Ok(counted);
-        }
+    if let Outcome::Refused { rule } = &event.outcome
+        && let Some(counted) = count(tx, event, rule).await?
+    {
+        return Ok(counted);
     }
     let (seq, hash) = link_event(tx, event).await?;
     Ok(Appended::Event { seq, hash })

@@ -236,11 +236,11 @@ impl Tx {
             db.shared.keyring.forget(&reference, uid);
             db.shared.log_holds_erased.store(true, Ordering::Release);
         }
-        if db.shared.log_holds_erased.load(Ordering::Acquire) {
-            if let Err(error) = db.empty_log().await {
-                // The transaction is durable, so this is no failure of it; the next one tries again.
-                tracing::warn!(%error, "erased keys are still in the write-ahead log");
-            }
+        if db.shared.log_holds_erased.load(Ordering::Acquire)
+            && let Err(error) = db.empty_log().await
+        {
+            // The transaction is durable, so this is no failure of it; the next one tries again.
+            tracing::warn!(%error, "erased keys are still in the write-ahead log");
         }
         Ok(())
     }
