@@ -30,7 +30,7 @@ def main() -> None:
     elif what == "traffic":
         print(traffic(found))
     elif what == "labels":
-        print(f"{found['rows']:,} labels arrived: who among them had a job")
+        print(f"{found['outcomes']:,} labels arrived: who among them had a job")
     else:
         raise SystemExit(f"story.py knows no {what!r}")
 

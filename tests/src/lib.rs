@@ -3,7 +3,7 @@
 
 mod project;
 
-pub use project::{Core, Plan, Project};
+pub use project::{Core, Plan, Project, kill};
 
 use std::{
     path::{Path, PathBuf},

@@ -245,7 +245,7 @@ impl Project {
     /// It does not run, or does not end.
     pub fn kill_server(&self) {
         let pid = self.running().pid;
-        signal(pid, rustix::process::Signal::KILL);
+        kill(pid);
         let since = Instant::now();
         while Path::new(&format!("/proc/{pid}")).exists() {
             assert!(since.elapsed() < Duration::from_secs(10), "the server does not end");
@@ -284,7 +284,7 @@ impl Project {
 impl Drop for Project {
     fn drop(&mut self) {
         for pid in self.processes() {
-            signal(pid, rustix::process::Signal::KILL);
+            kill(pid);
         }
     }
 }
@@ -293,10 +293,11 @@ fn read_running(cluster: &Path) -> Option<Running> {
     serde_json::from_slice(&fs::read(cluster.join(RUNNING_FILE)).ok()?).ok()
 }
 
-fn signal(pid: u32, signal: rustix::process::Signal) {
+/// Ends a process as a crash would.
+pub fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
-        let _ = rustix::process::kill_process(pid, signal);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
 

@@ -9,9 +9,11 @@ use croner::Cron;
 use falaj_api::{
     Problem,
     endpoint::Endpoint,
+    feature_store::DataType,
     monitor::{DriftReport, GetLatestReport, Monitor, MonitorSpec, MonitorStatus, RunMonitor},
     workspace::Environment,
 };
+use falaj_engine::drift::compare;
 use falaj_store::{Tx, records, reports};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -19,7 +21,7 @@ use crate::{
     control::{Control, store_problem},
     http::Routes,
     identity::Principal,
-    noun::{self, Noun, Scope, find, from_json, scope},
+    noun::{self, Noun, Scope, WorkspaceScope, find, from_json, scope},
 };
 
 impl Noun for Monitor {
@@ -42,13 +44,8 @@ impl Noun for Monitor {
                 format!("{} is too short to compare: use at least 1m", spec.window),
             ));
         }
-        for (name, rule) in spec.drift.features.iter().chain([(&"default".to_owned(), &spec.drift.default)]) {
-            if !(rule.threshold > 0.0 && rule.threshold.is_finite()) {
-                let pointer = format!("/spec/drift/features/{name}/threshold");
-                return Err(Problem::invalid(&pointer, "a threshold is a number over 0, such as 0.1"));
-            }
-        }
         let workspace = scope.workspace()?;
+        check_drift(control, workspace, spec).await?;
         let plain = workspace.spec.environment == Environment::Development;
         let file = control.data.root().join("reports").join(&workspace.name).join(format!("{name}.html"));
         Ok(MonitorStatus { report_file: plain.then(|| file.display().to_string()) })
@@ -62,6 +59,37 @@ impl Noun for Monitor {
         }
         Ok(())
     }
+}
+
+/// Checks that every rule names something the model takes or gives, a method
+/// that is defined for it and a threshold.
+async fn check_drift(control: &Control, workspace: &WorkspaceScope, spec: &MonitorSpec) -> Result<(), Problem> {
+    let inputs = run::subject(control, &workspace.uid, &spec.endpoint).await?.document.signature.inputs;
+    let rules =
+        spec.drift.features.iter().map(|(name, rule)| (name.as_str(), format!("/spec/drift/features/{name}"), rule));
+    for (name, pointer, rule) in rules.chain([("default", "/spec/drift/default".to_owned(), &spec.drift.default)]) {
+        if !(rule.threshold > 0.0 && rule.threshold.is_finite()) {
+            return Err(Problem::invalid(
+                &format!("{pointer}/threshold"),
+                "a threshold is a number over 0, such as 0.1",
+            ));
+        }
+        let data_type = match inputs.iter().find(|input| input.name == name) {
+            Some(input) => input.feature_type.unwrap_or(DataType::Float64),
+            None if name == compare::PREDICTION => DataType::Float64,
+            None if name == "default" => continue,
+            None => {
+                let known = inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+                return Err(Problem::invalid(
+                    &pointer,
+                    format!("the model takes no {name:?}: name one of {known}, or prediction"),
+                ));
+            }
+        };
+        compare::check_method(name, rule.method, data_type)
+            .map_err(|error| Problem::invalid(&format!("{pointer}/method"), error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// When a schedule comes round again after a moment.

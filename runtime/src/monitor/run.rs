@@ -35,13 +35,13 @@ use crate::{
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// What a run needs to know of the objects around the monitor.
-struct Subject {
+pub(super) struct Subject {
     workspace: WorkspaceScope,
     endpoint: records::Record,
     model: records::Record,
     variant: String,
     version: versions::Version,
-    document: ModelVersion,
+    pub(super) document: ModelVersion,
 }
 
 /// # Errors
@@ -52,7 +52,7 @@ pub async fn run(
     spec: &MonitorSpec,
     from: Option<Timestamp>,
 ) -> Result<DriftReport, Problem> {
-    let subject = subject(control, monitor, spec).await?;
+    let subject = subject(control, &monitor.workspace, &spec.endpoint).await?;
     let until = Timestamp::now();
     let from = match from {
         Some(from) => from,
@@ -101,9 +101,9 @@ pub async fn run(
 }
 
 /// Finds the endpoint's leading variant and the version it serves.
-async fn subject(control: &Control, monitor: &records::Record, spec: &MonitorSpec) -> Result<Subject, Problem> {
+pub(super) async fn subject(control: &Control, workspace_uid: &str, endpoint: &str) -> Result<Subject, Problem> {
     let mut session = control.store.read().await.map_err(store_problem)?;
-    let workspace = records::get_by_uid(&mut session, &monitor.workspace).await.map_err(store_problem)?;
+    let workspace = records::get_by_uid(&mut session, workspace_uid).await.map_err(store_problem)?;
     let workspace = workspace.ok_or_else(|| Problem::not_found("the workspace"))?;
     let workspace = WorkspaceScope {
         uid: workspace.uid,
@@ -111,7 +111,7 @@ async fn subject(control: &Control, monitor: &records::Record, spec: &MonitorSpe
         spec: from_json::<<Workspace as falaj_api::Kind>::Spec>(workspace.spec)?,
     };
     let scope = Scope { workspace: Some(workspace.clone()) };
-    let (endpoint, declared) = find::<Endpoint>(&mut session, &scope, &spec.endpoint, "/spec/endpoint").await?;
+    let (endpoint, declared) = find::<Endpoint>(&mut session, &scope, endpoint, "/spec/endpoint").await?;
     let (variant, leading) = leading(&declared).ok_or_else(|| Problem::internal("the endpoint has no variant"))?;
     let (model, _) = find::<Model>(&mut session, &scope, &leading.model, "/spec/endpoint").await?;
     let name = leading.version.map(|version| version.to_string()).or_else(|| leading.alias.clone()).unwrap_or_default();

@@ -44,6 +44,12 @@ pub struct Args {
     /// Column of labels, which are reported as outcomes after all predictions.
     #[arg(long, value_name = "COLUMN")]
     pub labels: Option<String>,
+    /// Begins the id of every request; a random one unless it is given.
+    #[arg(long, value_name = "NAME")]
+    pub run: Option<String>,
+    /// Only reports the labels of an earlier run of this name: they came later.
+    #[arg(long, requires = "labels", requires = "run")]
+    pub labels_only: bool,
     /// Columns that are not sent even if the model has an input of their name.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub exclude: Vec<String>,
@@ -108,15 +114,19 @@ pub async fn replay(args: &Args) -> Result<Report> {
 
     let work = Arc::new(Work {
         path: format!("/v2/models/{}/infer", args.model),
-        run: uuid::Uuid::new_v4().simple().to_string(),
+        run: args.run.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         batch: args.batch as usize,
         rows,
         next: AtomicUsize::new(0),
     });
     let began = Instant::now();
+    let connections = if args.labels_only { 0 } else { args.connections };
     let workers: Vec<_> =
-        (0..args.connections).map(|_| tokio::spawn(predict(work.clone(), Client::new(target.clone())))).collect();
+        (0..connections).map(|_| tokio::spawn(predict(work.clone(), Client::new(target.clone())))).collect();
     let mut done = Done::default();
+    if args.labels_only {
+        done.answered = (0..work.requests()).collect();
+    }
     for worker in workers {
         let Done { latencies, answered, errors, first_error } = worker.await?;
         done.latencies.extend(latencies);

@@ -37,6 +37,8 @@ fn args(serving: &Serving) -> Args {
         model: "employed".to_owned(),
         parquet,
         labels: Some("employed".to_owned()),
+        run: None,
+        labels_only: false,
         exclude: vec!["noise".to_owned()],
         map: vec![("age".to_owned(), "AGEP".to_owned())],
         connections: 3,
