@@ -259,13 +259,10 @@ async fn settle(
     model.uid = connection.runtime.cluster_uid.clone().into();
     model.machine_id = connection.runtime.machine_id.clone().into();
     model.runtime_version = connection.runtime.version.clone().into();
+    model.key_custody = record.status.key_custody.clone().into();
     complete_posture(&mut model);
     let failed = match wait(ctx, &id, record).await {
-        Ok(record) => {
-            model.key_custody = record.status.key_custody.into();
-            return Ok(model);
-        }
-        Err(Unfinished::Stopped) => return Ok(model),
+        Ok(_) | Err(Unfinished::Stopped) => return Ok(model),
         Err(Unfinished::TimedOut(doing)) => Diagnostic::error("Out of time for the cluster").detail(doing),
         Err(Unfinished::Failed(reason)) => {
             Diagnostic::error("The cluster could not be made as declared").detail(reason)

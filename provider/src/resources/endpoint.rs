@@ -36,16 +36,16 @@ pub struct EndpointModel {
     #[attr(optional)]
     pub capture: Attr<CaptureModel>,
     /// Base address: `/v2/models/<name>/infer` lies below it.
-    #[attr(computed, not_null)]
+    #[attr(computed)]
     pub url: Attr<String>,
     /// File with the certificate that the endpoint's own is signed with, PEM.
-    #[attr(computed, not_null)]
+    #[attr(computed)]
     pub ca_file: Attr<String>,
     /// File with the certificate of the application named after the endpoint, which may call it and nothing else, PEM.
-    #[attr(computed, not_null)]
+    #[attr(computed)]
     pub client_cert_file: Attr<String>,
     /// File with that application's private key, PEM. The key itself is not in the state.
-    #[attr(computed, not_null)]
+    #[attr(computed)]
     pub client_key_file: Attr<String>,
     /// Labels, over those of the provider.
     #[attr(default = no_labels())]
@@ -194,6 +194,12 @@ impl Declared for Endpoint {
         model.ca_file = status.ca_file.clone().into();
         model.client_cert_file = status.client_cert_file.clone().into();
         model.client_key_file = status.client_key_file.clone().into();
+    }
+
+    fn expect(model: &mut EndpointModel) {
+        for attribute in [&mut model.url, &mut model.ca_file, &mut model.client_cert_file, &mut model.client_key_file] {
+            *attribute = Attr::unknown();
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct GpuNodePoolModel {
     #[attr(required)]
     pub accelerator: Attr<AcceleratorModel>,
     /// UUIDs of the devices that make up the pool of a local cluster.
-    #[attr(computed, not_null, depends_on = ["accelerator"])]
+    #[attr(computed, depends_on = ["accelerator"])]
     pub devices: Attr<Vec<String>>,
     /// Labels, over those of the provider.
     #[attr(default = no_labels())]
@@ -95,5 +95,9 @@ impl Declared for GpuNodePool {
 
     fn observe(model: &mut GpuNodePoolModel, status: &GpuNodePoolStatus) {
         model.devices = status.devices.clone().into();
+    }
+
+    fn expect(model: &mut GpuNodePoolModel) {
+        model.devices = Attr::unknown();
     }
 }

@@ -82,18 +82,25 @@ pub trait Declared: Send + Sync + 'static {
 
     /// Takes over what the runtime made of the declaration.
     fn observe(_model: &mut Self::Model, _status: &<Self::Kind as Kind>::Status) {}
+
+    /// Makes unknown what [`Declared::observe`] takes over. None of it may be
+    /// planned as not null: an interruption leaves it null.
+    fn expect(_model: &mut Self::Model) {}
 }
 
 /// A [`Declared`] as a resource of the framework.
 pub struct Managed<D>(pub D);
 
-/// What is remembered beside the state of each object: whose it is, so that
-/// another cluster of the same name is never taken for it.
+/// What is remembered beside the state of each object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-struct Owner {
+struct Memory {
+    /// Whose it is, so that another cluster of the same name is never taken for it.
     cluster_uid: String,
+    /// Where that cluster lives.
     machine_id: String,
+    /// Whether the runtime was still at work on it when it was last seen.
+    unfinished: bool,
 }
 
 /// Finds the ids of what a declaration names.
@@ -176,7 +183,7 @@ impl<D: Declared> Managed<D> {
         let spec = D::spec(model, model.effective_labels().clone().or_default())?;
         let put = Put::<D::Kind> { workspace: workspace_of(&place), name: place.name().to_owned(), uid, spec };
         let record = connection.call(&put).await.map_err(|error| Self::diagnostic(&error, place.name()))?;
-        remember(ctx, &connection);
+        Memory::keep(&connection, record.state, ctx);
         let id =
             record.id.parse().map_err(|problem: String| Diagnostic::error("The runtime gave no id").detail(problem))?;
         Ok((id, record))
@@ -196,6 +203,7 @@ impl<D: Declared> Managed<D> {
         let what = what::<D::Kind>(&name);
         match wait(ctx, &id, record).await {
             Ok(record) => {
+                Memory::finish(ctx);
                 D::observe(&mut model, &record.status);
                 Ok(model)
             }
@@ -229,7 +237,7 @@ impl<D: Declared> Managed<D> {
 
     /// A connection to the cluster that the object was made in, and no other.
     async fn reach(ctx: &Context<Shared>, id: &Id) -> Result<Arc<Connection>, Unreachable> {
-        let owner = owner(ctx);
+        let owner = Memory::recall(ctx);
         let connected = match ctx.shared() {
             Ok(shared) => shared.connect(&id.place.cluster).await,
             Err(error) => Err(error),
@@ -276,17 +284,28 @@ pub fn with_way_out(problem: Diagnostic, cluster_uid: &str) -> Diagnostic {
     problem.detail(detail)
 }
 
-fn owner(ctx: &Context<Shared>) -> Owner {
-    serde_json::from_slice(&ctx.private()).unwrap_or_default()
-}
+impl Memory {
+    fn recall(ctx: &Context<Shared>) -> Self {
+        serde_json::from_slice(&ctx.private()).unwrap_or_default()
+    }
 
-fn remember(ctx: &Context<Shared>, connection: &Connection) {
-    let owner = Owner {
-        cluster_uid: connection.runtime.cluster_uid.clone(),
-        machine_id: connection.runtime.machine_id.clone(),
-    };
-    if let Ok(bytes) = serde_json::to_vec(&owner) {
-        ctx.set_private(bytes);
+    fn keep(connection: &Connection, state: State, ctx: &Context<Shared>) {
+        let memory = Self {
+            cluster_uid: connection.runtime.cluster_uid.clone(),
+            machine_id: connection.runtime.machine_id.clone(),
+            unfinished: matches!(state, State::Creating | State::Updating),
+        };
+        memory.store(ctx);
+    }
+
+    fn finish(ctx: &Context<Shared>) {
+        Self { unfinished: false, ..Self::recall(ctx) }.store(ctx);
+    }
+
+    fn store(&self, ctx: &Context<Shared>) {
+        if let Ok(bytes) = serde_json::to_vec(self) {
+            ctx.set_private(bytes);
+        }
     }
 }
 
@@ -326,6 +345,8 @@ impl<D: Declared> Resource for Managed<D> {
         });
         if plan.is_create() {
             *plan.planned.id_mut() = place::planned_id(place.as_ref());
+        } else if Memory::recall(ctx).unfinished {
+            D::expect(&mut plan.planned);
         }
         let provided = ctx.try_shared().map_or_else(Attr::unknown, |shared| shared.labels.clone());
         *plan.planned.effective_labels_mut() = labels::merge(&provided, plan.planned.labels());
@@ -362,7 +383,7 @@ impl<D: Declared> Resource for Managed<D> {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(Self::diagnostic(&error, id.place.name()).into()),
         };
-        remember(ctx, &connection);
+        Memory::keep(&connection, record.state, ctx);
         let mut model = state;
         let found = D::labels(&record.spec).clone();
         let declared = D::spec(&model, found.clone()).ok();

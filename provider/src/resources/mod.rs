@@ -9,6 +9,8 @@ mod managed;
 mod model;
 mod monitor;
 mod operation;
+#[cfg(test)]
+mod plan_tests;
 mod workspace;
 
 use tfplugin::Registry;

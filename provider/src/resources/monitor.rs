@@ -182,6 +182,10 @@ impl Declared for Monitor {
     fn observe(model: &mut MonitorModel, status: &MonitorStatus) {
         model.report_file = status.report_file.clone().into();
     }
+
+    fn expect(model: &mut MonitorModel) {
+        model.report_file = Attr::unknown();
+    }
 }
 
 fn schedule(model: &ScheduleModel) -> Result<api::Schedule, Diagnostics> {

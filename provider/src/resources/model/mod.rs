@@ -43,10 +43,10 @@ pub struct ModelModel {
     #[attr(optional)]
     pub promotion: Attr<PromotionModel>,
     /// The version that the declared training made.
-    #[attr(computed, not_null, depends_on = ["training"])]
+    #[attr(computed, depends_on = ["training"])]
     pub version: Attr<u32>,
     /// Held-out metrics of that version, by name.
-    #[attr(computed, not_null, depends_on = ["training"])]
+    #[attr(computed, depends_on = ["training"])]
     pub metrics: Attr<BTreeMap<String, f64>>,
     /// Labels, over those of the provider.
     #[attr(default = no_labels())]
@@ -201,6 +201,10 @@ impl Declared for Model {
     fn observe(model: &mut ModelModel, status: &ModelStatus) {
         model.version = status.version.into();
         model.metrics = status.metrics.clone().into();
+    }
+
+    fn expect(model: &mut ModelModel) {
+        (model.version, model.metrics) = (Attr::unknown(), Attr::unknown());
     }
 }
 
