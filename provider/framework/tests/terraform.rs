@@ -1,4 +1,5 @@
-//! The example provider under a real `terraform`, which must be on the PATH.
+//! The example provider under a real core: `terraform` on the PATH, or what
+//! `TFPLUGIN_CORE` names (another terraform, or `tofu`).
 
 #![cfg(unix)]
 
@@ -49,7 +50,7 @@ impl Workspace {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("terraform");
+        let mut command = Command::new(core());
         command
             .args(arguments)
             .current_dir(self.root.path().join("work"))
@@ -117,6 +118,19 @@ impl Workspace {
             .filter(|line| String::from_utf8_lossy(line).starts_with(&binary))
             .count()
     }
+}
+
+fn core() -> String {
+    std::env::var("TFPLUGIN_CORE").unwrap_or_else(|_| "terraform".to_owned())
+}
+
+/// The core's release as `(major, minor)`.
+fn release() -> (u32, u32) {
+    let output = Command::new(core()).args(["version", "-json"]).output().expect("a core");
+    let version: Json = serde_json::from_slice(&output.stdout).expect("a version");
+    let version = version["terraform_version"].as_str().unwrap_or_default().to_owned();
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn text(output: &Output) -> String {
@@ -219,6 +233,26 @@ fn notes_are_imported_and_then_there_is_nothing_to_do() {
     let workspace = Workspace::new("resource \"note_note\" \"b\" {\n title = \"found\"\n}\n");
     let output = workspace.fails(&["import", "-no-color", "note_note.b", "note/absent"]);
     assert!(output.contains("Cannot import non-existent remote object"), "{output}");
+}
+
+/// Identities came with Terraform 1.12; an older core knows nothing of them,
+/// and an OpenTofu stores but does not import by them.
+#[test]
+fn a_note_is_imported_by_its_identity_where_the_core_can() {
+    let workspace = Workspace::new("");
+    fs::write(workspace.note("found"), r#"{"id": "note/found/1", "text": "lost", "revision": 3}"#).expect("a note");
+    workspace.write(
+        "import {\n to = note_note.b\n identity = { title = \"found\" }\n}\n\
+         resource \"note_note\" \"b\" {\n title = \"found\"\n text = \"lost\"\n}\n",
+    );
+    if release() < (1, 12) || core().ends_with("tofu") {
+        workspace.fails(&["plan", "-no-color"]);
+        return;
+    }
+    let output = workspace.apply();
+    assert!(output.contains("1 imported, 0 added, 0 changed, 0 destroyed"), "{output}");
+    assert_eq!(workspace.saved("b")["identity"], serde_json::json!({ "title": "found" }));
+    assert_eq!(workspace.planned(), []);
 }
 
 #[test]
