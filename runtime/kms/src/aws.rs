@@ -203,6 +203,7 @@ impl Kms for AwsKms {
         Ok(Description {
             uri: self.uri.clone(),
             key_id: self.key_arn.clone(),
+            replica_regions: replica_regions(&metadata, &self.region),
             region: Some(self.region.clone()),
             custody: Custody::Service,
             state,
@@ -216,6 +217,23 @@ impl Kms for AwsKms {
 
 fn pairs(context: &Context) -> HashMap<String, String> {
     context.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+fn replica_regions(metadata: &KeyMetadata, here: &str) -> Vec<String> {
+    let Some(configuration) = metadata.multi_region_configuration() else {
+        return Vec::new();
+    };
+    let mut regions: Vec<String> = configuration
+        .primary_key()
+        .into_iter()
+        .chain(configuration.replica_keys())
+        .filter_map(|key| key.region())
+        .map(|region| format!("aws:{region}"))
+        .filter(|region| region != here)
+        .collect();
+    regions.sort();
+    regions.dedup();
+    regions
 }
 
 fn region_of(arn: &str) -> Option<&str> {

@@ -128,6 +128,7 @@ impl Kms for FileKms {
             uri: self.uri.clone(),
             key_id: format!("file:{id}"),
             region: self.region.clone(),
+            replica_regions: Vec::new(),
             custody: Custody::Host,
             state: KeyState::Enabled,
         })

@@ -74,6 +74,9 @@ pub struct Description {
     pub key_id: String,
     /// Cloud-qualified region (`aws:me-central-1`), or the region given for a key file.
     pub region: Option<String>,
+    /// Other regions that hold the same key material (an AWS multi-region key), cloud-qualified and
+    /// sorted: residency has to hold for each of them.
+    pub replica_regions: Vec<String>,
     pub custody: Custody,
     pub state: KeyState,
 }

@@ -164,6 +164,13 @@ async fn child_keys_in_aws_kms() {
 
     // moto takes no ARN here.
     let id = arn.rsplit('/').next().unwrap();
+    // Where a multi-region key is besides, residency has to know.
+    assert_eq!(kms.describe().await.unwrap().replica_regions, Vec::<String>::new());
+    let wide = admin.create_key().multi_region(true).send().await.unwrap().key_metadata.unwrap();
+    admin.replicate_key().key_id(&wide.key_id).replica_region("eu-west-1").send().await.unwrap();
+    let wide = open(&key(wide.arn.as_deref().unwrap())).await.unwrap();
+    assert_eq!(wide.describe().await.unwrap().replica_regions, ["aws:eu-west-1"]);
+
     assert_eq!(kms.describe().await.unwrap().state, KeyState::Enabled);
     admin.disable_key().key_id(id).send().await.unwrap();
     assert_eq!(kms.describe().await.unwrap().state, KeyState::Disabled);

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use falaj_kms::Context;
@@ -49,6 +49,8 @@ impl ReadAt for Vec<u8> {
     }
 }
 
+type Plaintext = Zeroizing<Vec<u8>>;
+
 /// An opened sealed file. Its length is authentic from the start, each chunk once it is read.
 pub struct Reader<R> {
     source: R,
@@ -60,7 +62,7 @@ pub struct Reader<R> {
     cipher: LessSafeKey,
     header_hash: [u8; 32],
     /// The chunk read last, in the clear, for small reads in order.
-    last: Mutex<Option<(u64, Zeroizing<Vec<u8>>)>>,
+    last: Mutex<Option<(u64, Arc<Plaintext>)>>,
 }
 
 impl<R> std::fmt::Debug for Reader<R> {
@@ -138,29 +140,30 @@ impl<R: ReadAt> Reader<R> {
                 break;
             }
             let skip = usize::try_from(at % chunk_len).unwrap_or(usize::MAX);
-            done += self.with_chunk(at / chunk_len, |plaintext| {
-                let from = plaintext.get(skip..).unwrap_or_default();
-                rest.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                rest.len().min(from.len())
-            })?;
+            let chunk = self.chunk(at / chunk_len)?;
+            let from = chunk.get(skip..).unwrap_or_default();
+            let count = from.len().min(rest.len());
+            if let (Some(to), Some(from)) = (rest.get_mut(..count), from.get(..count)) {
+                to.copy_from_slice(from);
+            }
+            done += count;
         }
         Ok(done)
     }
 
-    fn with_chunk<T>(&self, index: u64, use_it: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match last.as_ref().filter(|(at, _)| *at == index) {
-            Some((_, plaintext)) => Ok(use_it(plaintext)),
-            None => {
-                let plaintext = self.open_chunk(index)?;
-                let result = use_it(&plaintext);
-                *last = Some((index, plaintext));
-                Ok(result)
-            }
+    /// A chunk in the clear. The lock is not held while one is opened, so readers of different
+    /// parts do not wait for each other.
+    fn chunk(&self, index: u64) -> Result<Arc<Plaintext>> {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, chunk)) = last().as_ref().filter(|(at, _)| *at == index) {
+            return Ok(chunk.clone());
         }
+        let chunk = Arc::new(self.open_chunk(index)?);
+        *last() = Some((index, chunk.clone()));
+        Ok(chunk)
     }
 
-    fn open_chunk(&self, index: u64) -> Result<Zeroizing<Vec<u8>>> {
+    fn open_chunk(&self, index: u64) -> Result<Plaintext> {
         let refuse = || StoreError::not_authentic(self.name.as_str(), "a chunk of it was altered or moved");
         let start = index << self.chunk_log2;
         let len = self.total.saturating_sub(start).min(1 << self.chunk_log2);
