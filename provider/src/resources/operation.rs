@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use falaj_api::client::ClientError;
 use falaj_api::operation::{GetOperation, Operation};
-use falaj_api::record::State;
+use falaj_api::record::{Get, State};
 use falaj_api::{Id, Kind, Record};
-use tfplugin::{Context, Interrupted};
+use tfplugin::{Context, Diagnostic, Interrupted};
 
 use super::managed::get;
 use crate::connection::Shared;
@@ -24,7 +24,7 @@ pub enum Unfinished {
     /// The runtime tried and failed; why.
     Failed(String),
     /// The runtime is not there any more.
-    Lost(tfplugin::Diagnostic),
+    Lost(Diagnostic),
 }
 
 /// Waits until the object is ready, telling the log how far it is.
@@ -66,13 +66,13 @@ pub async fn wait<K: Kind>(ctx: &Context<Shared>, id: &Id, record: Record<K>) ->
                 let what = format!("{:?}", id.place.name());
                 return Err(Unfinished::Lost(crate::errors::diagnostic(&error, &what, &[])));
             }
-            Err(Poll::Connect(error)) => return Err(Unfinished::Lost(error)),
+            Err(Poll::Lost(error)) => return Err(Unfinished::Lost(error)),
         }
     }
 }
 
 enum Poll {
-    Connect(tfplugin::Diagnostic),
+    Lost(Diagnostic),
     Call(ClientError),
 }
 
@@ -81,12 +81,21 @@ async fn poll<K: Kind>(
     id: &Id,
     record: &Record<K>,
 ) -> Result<(Record<K>, Option<Operation>), Poll> {
-    let connection = ctx.shared().map_err(Poll::Connect)?.connect(&id.place.cluster).await.map_err(Poll::Connect)?;
+    let connection = ctx.shared().map_err(Poll::Lost)?.connect(&id.place.cluster).await.map_err(Poll::Lost)?;
     let operation = match &record.operation {
         Some(operation) => connection.call(&GetOperation { operation: operation.clone() }).await.ok(),
         None => None,
     };
-    let next = connection.call(&get::<K>(id)).await.map_err(Poll::Call)?;
+    // Without its uid: to quote that would claim the object before any state has it.
+    let unclaimed = Get { uid: None, ..get::<K>(id) };
+    let next = connection.call(&unclaimed).await.map_err(Poll::Call)?;
+    if next.id != record.id {
+        let gone = Diagnostic::error("Deleted meanwhile").detail(format!(
+            "{:?} was deleted and another made in its place while it was waited for.",
+            id.place.name()
+        ));
+        return Err(Poll::Lost(gone));
+    }
     Ok((next, operation))
 }
 
