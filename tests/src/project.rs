@@ -239,6 +239,30 @@ impl Project {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(client.call(call))
     }
 
+    /// Sends a request to the endpoint of an output, as its own application.
+    ///
+    /// # Panics
+    /// There is no answer, or none of success.
+    pub fn post(&self, output: &str, path: &str, body: &Value) -> Value {
+        let endpoint = self.output(output);
+        let file = |name: &str| fs::read(endpoint[name].as_str().unwrap()).unwrap();
+        let identity = [file("client_cert_file"), file("client_key_file")].concat();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(&file("ca_file")).unwrap()])
+            .identity(reqwest::Identity::from_pem(&identity).unwrap())
+            .build()
+            .unwrap();
+        let request = client.post(format!("{}{path}", endpoint["url"].as_str().unwrap())).json(body);
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let response = request.send().await.unwrap();
+            let status = response.status();
+            let text = response.text().await.unwrap();
+            assert!(status.is_success(), "{path}: {status}: {text}");
+            serde_json::from_str(&text).unwrap_or(Value::Null)
+        })
+    }
+
     /// Ends the server as a crash would, and waits until it is gone.
     ///
     /// # Panics
