@@ -1,10 +1,14 @@
 //! What a provider declares about its configuration: attributes, their types
 //! and how they plan.
 
+mod check;
+
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Type, Value};
+
+pub use check::problems;
 
 /// The schema of a resource, a data source or the provider itself.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +97,9 @@ pub enum Nesting {
 
 /// A rule that a configured value must hold, with the words for when it does not.
 #[derive(Clone)]
-pub struct Validator(Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>);
+pub struct Validator(Arc<Rule>);
+
+type Rule = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
 
 impl Attribute {
     /// An attribute of which only the name and the kind are special.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use data_source::{AnyDataSource, TypedDataSource};
 pub use function::{AnyFunction, TypedFunction};
-pub use resource::{AnyResource, Applied, Change, TypedResource};
+pub use resource::{AnyResource, Applied, Change, TypedResource, contracts_are_checked};
 pub(crate) use validation::check;
 
 use crate::{Context, Diagnostic, Diagnostics, Model, Value};

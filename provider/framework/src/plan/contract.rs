@@ -243,10 +243,10 @@ fn keeps(refinement: &Refinement, value: &Value) -> Result<(), String> {
     if value.is_null() {
         return if refinement.is_not_null() { Err("a value that is not null".into()) } else { Ok(()) };
     }
-    if let (Some(prefix), Value::String(text)) = (refinement.prefix(), value) {
-        if !text.starts_with(prefix) {
-            return Err(format!("a value that begins with `{prefix}`"));
-        }
+    if let (Some(prefix), Value::String(text)) = (refinement.prefix(), value)
+        && !text.starts_with(prefix)
+    {
+        return Err(format!("a value that begins with `{prefix}`"));
     }
     if let Value::Number(number) = value {
         let below = refinement.min().filter(|(min, inclusive)| number < min || (!inclusive && number == min));

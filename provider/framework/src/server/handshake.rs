@@ -55,10 +55,10 @@ impl Invitation {
         if variable(COOKIE.0).as_deref() != Some(COOKIE.1) {
             return Err(Refusal::ByHand);
         }
-        if let Some(versions) = variable("PLUGIN_PROTOCOL_VERSIONS") {
-            if !versions.split(',').any(|version| version.trim().parse() == Ok(PROTOCOL)) {
-                return Err(Refusal::Protocol(versions));
-            }
+        if let Some(versions) = variable("PLUGIN_PROTOCOL_VERSIONS")
+            && !versions.split(',').any(|version| version.trim().parse() == Ok(PROTOCOL))
+        {
+            return Err(Refusal::Protocol(versions));
         }
         let client_certificate = variable("PLUGIN_CLIENT_CERT");
         if client_certificate.is_none() && variable("TF_DISABLE_PLUGIN_TLS").is_none() {

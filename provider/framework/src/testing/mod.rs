@@ -86,8 +86,14 @@ pub struct Host<P: Provider> {
 
 impl<P: Provider> Host<P> {
     /// A provider that is not configured, as in `terraform validate`.
+    ///
+    /// # Panics
+    /// If a host would refuse its schemas.
     pub fn new(provider: P) -> Self {
-        Self { service: Service::new(provider) }
+        let service = Service::new(provider);
+        let problems = service.schema_problems();
+        assert!(problems.is_empty(), "a host would refuse this provider: {}", problems.join("; "));
+        Self { service }
     }
 
     /// A provider that is configured.

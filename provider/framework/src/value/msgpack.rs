@@ -218,7 +218,7 @@ impl<'b> Reader<'b> {
     }
 
     fn peek(&self) -> Read<Marker> {
-        self.rest.first().map(|byte| Marker::from_u8(*byte)).ok_or_else(|| cut_off())
+        self.rest.first().map(|byte| Marker::from_u8(*byte)).ok_or_else(cut_off)
     }
 
     fn skip_marker(&mut self) -> Read<()> {
@@ -227,7 +227,7 @@ impl<'b> Reader<'b> {
 
     fn take(&mut self, length: u32) -> Read<&'b [u8]> {
         let split = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
-        let (taken, rest) = split.ok_or_else(|| cut_off())?;
+        let (taken, rest) = split.ok_or_else(cut_off)?;
         self.rest = rest;
         Ok(taken)
     }

@@ -45,8 +45,8 @@ impl Number {
             return None;
         }
         // Every integral double between these bounds is an `i64`.
-        let whole = float.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&float);
-        if whole {
+        let bound = 2f64.powi(63);
+        if float.fract() == 0.0 && (-bound..bound).contains(&float) {
             return format!("{float:.0}").parse().ok().map(|int| Self(Repr::Int(int)));
         }
         Some(Self(Repr::Float(float)))

@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
-use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
+use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, contracts_are_checked, guarded, read_known};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as ProviderService;
-use crate::schema::Schema;
+use crate::schema::{Schema, problems};
 use crate::{Diagnostic, Diagnostics, Model, Provider, Registry, Type, Value};
 
 /// One provider, as the host calls it.
@@ -38,6 +38,17 @@ struct Inner<P: Provider> {
     operations: TaskTracker,
 }
 
+/// What a host would refuse in the schemas of a provider.
+fn schema_problems<P: Provider>(registry: &Registry<P::Shared>, config: &Schema) -> Vec<String> {
+    let named = |name: &str, schema: &Schema| -> Vec<String> {
+        problems(schema).into_iter().map(|problem| format!("{name}: {problem}")).collect()
+    };
+    let mut found = named("provider", config);
+    found.extend(registry.resources.iter().flat_map(|(name, resource)| named(name, resource.schema())));
+    found.extend(registry.data_sources.iter().flat_map(|(name, source)| named(name, source.schema())));
+    found
+}
+
 impl<P: Provider> Service<P> {
     pub fn new(provider: P) -> Self {
         let mut registry = Registry::new();
@@ -54,6 +65,11 @@ impl<P: Provider> Service<P> {
             schemas: OnceLock::new(),
             operations: TaskTracker::new(),
         }))
+    }
+
+    /// What a host would refuse in the schemas.
+    pub fn schema_problems(&self) -> Vec<String> {
+        schema_problems::<P>(&self.0.registry, &self.0.config_schema)
     }
 
     /// What the provider offers.
@@ -143,7 +159,16 @@ impl<P: Provider> ProviderService for Service<P> {
         &self,
         _: Request<proto::get_provider_schema::Request>,
     ) -> Result<Response<proto::get_provider_schema::Response>, Status> {
-        Ok(Response::new(self.0.schemas.get_or_init(|| self.0.all_schemas()).clone()))
+        let made = self.0.schemas.get_or_init(|| {
+            let mut schemas = self.0.all_schemas();
+            if contracts_are_checked() {
+                let found = self.schema_problems().into_iter();
+                let broken = |problem| Diagnostic::error("This provider's schema is broken").detail(problem);
+                schemas.diagnostics = convert::diagnostics(found.map(broken).collect());
+            }
+            schemas
+        });
+        Ok(Response::new(made.clone()))
     }
 
     async fn get_resource_identity_schemas(

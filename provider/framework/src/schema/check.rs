@@ -1,0 +1,94 @@
+//! What a host refuses in a schema, found before it does.
+
+use super::{Attribute, Kind, Nesting, Schema};
+use crate::Value;
+
+/// Names that configurations use for the host's own arguments.
+const RESERVED: [&str; 7] = ["connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioner"];
+
+/// What is wrong with a schema, as sentences that name the attribute. A
+/// provider's tests and debug builds refuse to go on with any.
+pub fn problems(schema: &Schema) -> Vec<String> {
+    let mut found = Vec::new();
+    for attribute in &schema.attributes {
+        if RESERVED.contains(&attribute.name) {
+            found.push(format!("`{}` is an argument of the host's own", attribute.name));
+        }
+    }
+    walk(&schema.attributes, "", false, &mut found);
+    found
+}
+
+fn walk(attributes: &[Attribute], within: &str, in_set: bool, found: &mut Vec<String>) {
+    for (position, attribute) in attributes.iter().enumerate() {
+        let name = format!("{within}{}", attribute.name);
+        if attributes.iter().take(position).any(|earlier| earlier.name == attribute.name) {
+            found.push(format!("`{name}` is declared twice"));
+        }
+        if in_set && attribute.write_only {
+            found.push(format!(
+                "`{name}` is write-only inside a set: elements without their secret cannot be told apart"
+            ));
+        }
+        if let Some(default) = &attribute.default {
+            if let Some(problem) = misfit(attribute, default) {
+                found.push(format!("the default of `{name}` does not fit its type: {problem}"));
+            }
+            found.extend(attribute.validators.iter().filter_map(|rule| {
+                let problem = rule.check(default).err()?;
+                Some(format!("the default of `{name}` breaks its own rule: it {problem}"))
+            }));
+        }
+        if let Kind::Nested(nesting, nested) = &attribute.kind {
+            walk(nested, &format!("{name}."), in_set || *nesting == Nesting::Set, found);
+        }
+    }
+}
+
+/// Why a default cannot be written and read as the attribute's type.
+fn misfit(attribute: &Attribute, default: &Value) -> Option<String> {
+    if !default.is_wholly_known() {
+        return Some("a part of it is unknown".into());
+    }
+    match Value::from_msgpack(&default.to_msgpack(), &attribute.kind.to_type()) {
+        Ok(read) if read == *default => None,
+        Ok(_) => Some("it lacks attributes of the object".into()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attr, Model, Set, validate};
+
+    #[derive(Model, Clone)]
+    struct Inner {
+        #[attr(optional, write_only)]
+        secret_wo: Attr<String>,
+    }
+
+    #[derive(Model, Clone)]
+    struct Faulty {
+        #[attr(default = 30)]
+        text: Attr<String>,
+        #[attr(default = "z", validate = [validate::one_of(["a", "b"])])]
+        choice: Attr<String>,
+        #[attr(optional)]
+        count: Attr<i64>,
+        #[attr(optional)]
+        inner: Attr<Set<Inner>>,
+        #[attr(default = 3)]
+        fine: Attr<i64>,
+    }
+
+    #[test]
+    fn what_a_host_would_refuse_is_named() {
+        let found = problems(&Faulty::schema());
+        let expected = ["`count`", "`text`", "`choice`", "`inner.secret_wo`"];
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (problem, name) in found.iter().zip(expected) {
+            assert!(problem.contains(name), "{problem}");
+        }
+    }
+}
