@@ -11,6 +11,7 @@ mod feature_store;
 mod gpu_node_pool;
 mod http;
 mod identity;
+mod key;
 mod model;
 mod monitor;
 mod noun;

@@ -24,9 +24,9 @@ use crate::{
     data_dir::{DataDir, write_private},
     endpoint, http,
     identity::{Acceptor, Authority, Principal},
-    model, monitor, noun, operations, retention,
+    key, model, monitor, noun, operations, retention,
     serving::{self, Serving},
-    upload,
+    upload, workspace,
 };
 
 /// Arguments of `falaj server`.
@@ -60,14 +60,15 @@ pub async fn run(args: Args) -> Result<()> {
     tracing::info!(cluster = seed.name, version = VERSION, "starting");
     cluster::check_residency(&seed.spec).map_err(|problem| anyhow::anyhow!(problem.detail))?;
 
-    let kms = falaj_kms::open(&seed.spec.kms_key).await?;
-    let described = kms.describe().await?;
+    let rule = seed.spec.residency.as_ref();
+    let (kms, described) = key::open(data.root(), &seed.spec.kms_key, rule, "/spec/kms_key").await?;
     let store = Store::open(Options::new(data.root().join("store"), kms.clone(), &seed.uid)).await?;
     let authority = authority(&data, &seed, kms.as_ref()).await?;
     let onnxruntime = match args.onnxruntime {
         Some(path) => Some(path.canonicalize().with_context(|| format!("ONNX Runtime: {}", path.display()))?),
         None => None,
     };
+    workspace::open_keys(&data, &store).await?;
     let control = Arc::new(Control {
         store,
         cluster: ClusterIdentity {

@@ -454,3 +454,40 @@ async fn a_training_run_that_cannot_succeed_says_why_and_the_next_declaration_re
     assert_eq!(version.aliases, ["candidate", "champion"]);
     assert!(version.fairness["sex"].gap > 0.0);
 }
+
+#[tokio::test]
+async fn a_workspace_is_sealed_under_a_key_of_its_own_where_it_has_one() {
+    let server = Server::new();
+    server.put::<Cluster>(None, "retail", cluster_spec(&server.dir.path().join("key"))).await.unwrap();
+    let file = |name: &str| {
+        let path = server.dir.path().join(name);
+        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, &[9; 32]).unwrap();
+        let key = serde_json::json!({ "uri": format!("file://{}", path.display()), "region": REGION });
+        WorkspaceSpec { kms_key: Some(serde_json::from_value(key).unwrap()), ..workspace_spec() }
+    };
+    let inside = problem(server.put::<Workspace>(None, "inside", file("data/own")).await.unwrap_err());
+    assert!(inside.is("key-custody"), "{inside:?}");
+    let production = WorkspaceSpec { environment: Environment::Production, ..file("production") };
+    let refused = problem(server.put::<Workspace>(None, "live", production).await.unwrap_err());
+    assert_eq!(refused.pointer.as_deref(), Some("/spec/environment"));
+
+    let own = file("own");
+    server.put::<Workspace>(None, "people", own.clone()).await.unwrap();
+    let bytes = fs::read(repository().join("examples/quickstart/data/people.parquet")).unwrap();
+    let digest = falaj::sha256_hex(&bytes);
+    server.client.upload("people", &digest, bytes).await.unwrap();
+    server.put::<FeatureStore>(Some("people"), "people", store_spec(&digest)).await.unwrap();
+    let changed = problem(server.put::<Workspace>(None, "people", workspace_spec()).await.unwrap_err());
+    assert!(changed.detail.contains("cannot be changed in place"), "{changed}");
+
+    // Without that key the cluster's own opens nothing of the workspace.
+    fs::remove_file(server.dir.path().join("own")).unwrap();
+    let mut server = server;
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_falaj"));
+    let output = command.arg("server").arg("--data-dir").arg(server.dir.path().join("data")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("own"), "the missing key is named: {said}");
+}
