@@ -242,3 +242,67 @@ fn fit(given: &[u64], wanted: &[i64]) -> Result<Vec<usize>, String> {
     let wanted = format!("{wanted:?}").replace("-1", "N");
     Err(format!("the shape is {given:?}, but the model takes {wanted} with at least one row"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn specs() -> Vec<InputSpec> {
+        [("age", Datatype::Fp64), ("count", Datatype::Int32), ("sector", Datatype::Bytes)]
+            .map(|(name, datatype)| InputSpec { name: name.to_owned(), datatype, shape: vec![-1, 1] })
+            .to_vec()
+    }
+
+    fn outcome(body: &[u8], json_length: Option<&str>) -> Result<usize, Error> {
+        let request = InferRequest::parse(body, json_length)?;
+        request.outputs()?;
+        request.tensors(&specs()).map(|tensors| tensors.len())
+    }
+
+    #[test]
+    fn no_body_makes_it_panic() {
+        let json = br#"{"id":"1","parameters":{"binary_data_output":true},"outputs":[{"name":"p"}],"inputs":[
+            {"name":"age","shape":[2,1],"datatype":"FP16","parameters":{"binary_data_size":4}},
+            {"name":"count","shape":[2],"datatype":"INT64","data":[[1],[-2]]},
+            {"name":"sector","shape":[2,1],"datatype":"BYTES","parameters":{"binary_data_size":10}}]}"#;
+        let body = [&json[..], &[0x00, 0x3c, 0x00, 0x40], b"\x01\0\0\0a\x01\0\0\0b"].concat();
+        let length = json.len().to_string();
+        assert_eq!(outcome(&body, Some(&length)), Ok(3));
+
+        // A generator of its own: the same bodies on every run.
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut draw = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        let pieces: [&[u8]; 8] = [b"[", b"]", b"{", b"\"", b"null", b"-1", b"1e999", b"18446744073709551616"];
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let mut body = body.clone();
+            for _ in 0..=draw(3) {
+                let at = draw(body.len());
+                match draw(4) {
+                    0 => body[at] = draw(256) as u8,
+                    1 => drop(body.drain(at..(at + 1 + draw(8)).min(body.len()))),
+                    2 => body.truncate(at.max(1)),
+                    _ => drop(body.splice(at..at, pieces[draw(pieces.len())].iter().copied())),
+                }
+            }
+            accepted += usize::from(outcome(&body, Some(&length)).is_ok());
+            assert!(outcome(&body, None).is_err(), "binary data without its length");
+        }
+        assert!((1..20_000).contains(&accepted), "{accepted}");
+    }
+
+    #[test]
+    fn a_last_dimension_of_one_may_be_left_out_or_added() {
+        assert_eq!(fit(&[3], &[-1, 1]), Ok(vec![3, 1]));
+        assert_eq!(fit(&[3, 1], &[-1]), Ok(vec![3]));
+        assert_eq!(fit(&[3, 2], &[-1, 2]), Ok(vec![3, 2]));
+        for (given, wanted) in [(&[3, 2][..], &[-1, 1][..]), (&[3], &[-1, 2]), (&[0], &[-1, 1]), (&[], &[-1, 1])] {
+            assert!(fit(given, wanted).is_err(), "{given:?} {wanted:?}");
+        }
+    }
+}

@@ -53,7 +53,8 @@ impl Builder {
             Ok((name.clone(), Arc::new(built)))
         });
         let endpoints = endpoints.collect::<Result<HashMap<_, _>, String>>()?;
-        Ok(Routing { tls, endpoints })
+        let authority = snapshot.tls.as_ref().map(|tls| tls.client_ca_pem.as_str().into());
+        Ok(Routing { tls, authority, endpoints })
     }
 
     fn endpoint(

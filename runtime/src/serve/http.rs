@@ -17,7 +17,16 @@ use super::routing::Endpoint;
 use super::state::{Limits, Share, State};
 use crate::oip::{self, ModelMetadata, ServerMetadata};
 
-/// Who is on the other end of a connection.
+/// Who is on the other end of a connection, and who vouches for it.
+#[derive(Debug)]
+pub struct Caller {
+    pub peer: Peer,
+    /// The authority that its certificate was checked against, PEM; absent for
+    /// plain text.
+    pub authority: Option<Arc<str>>,
+}
+
+/// What a caller is known as.
 #[derive(Debug)]
 pub enum Peer {
     /// The one URI name of its certificate.
@@ -38,13 +47,20 @@ struct ModelPath<'a> {
 type Reply = Response<Full<Bytes>>;
 
 /// Answers one request.
-pub async fn handle(state: &State, peer: &Peer, request: Request<Incoming>) -> Reply {
+pub async fn handle(state: &State, caller: &Caller, request: Request<Incoming>) -> Reply {
     let Some(_share) = state.in_flight.take(1, state.limits.in_flight) else {
         return refuse(&oip::Error::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again"));
     };
+    let routing = state.routing.load();
+    if caller.authority != routing.authority {
+        let message = "callers have to come from another authority by now; connect again";
+        let mut reply = refuse(&oip::Error::new(StatusCode::FORBIDDEN, message));
+        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return reply;
+    }
+    let peer = &caller.peer;
     let path = request.uri().path();
     if let Some(path) = model_path(path) {
-        let routing = state.routing.load();
         let Some(endpoint) = routing.endpoints.get(path.model).cloned() else {
             state.unknown.count(StatusCode::NOT_FOUND, std::time::Duration::ZERO);
             let served: Vec<&str> =

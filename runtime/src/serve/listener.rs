@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::http::{Peer, handle};
+use super::http::{Caller, Peer, handle};
 use super::identity;
 use super::state::State;
 
@@ -61,13 +61,16 @@ pub async fn listen(state: Arc<State>, listener: TcpListener, drain: Cancellatio
 async fn connection(state: Arc<State>, stream: TcpStream, drain: CancellationToken) {
     // Replies are small and whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = state.routing.load().tls.clone() else {
-        return http(state, stream, Peer::Anybody, Duration::MAX, drain).await;
+    let routing = state.routing.load_full();
+    let authority = routing.authority.clone();
+    let Some(tls) = routing.tls.clone() else {
+        return http(state, stream, Caller { peer: Peer::Anybody, authority }, Duration::MAX, drain).await;
     };
+    drop(routing);
     match tokio::time::timeout(state.limits.handshake, TlsAcceptor::from(tls).accept(stream)).await {
         Ok(Ok(stream)) => {
             let (peer, valid) = identity::peer(stream.get_ref().1.peer_certificates());
-            http(state, stream, peer, valid, drain).await;
+            http(state, stream, Caller { peer, authority }, valid, drain).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -76,15 +79,15 @@ async fn connection(state: Arc<State>, stream: TcpStream, drain: CancellationTok
 
 /// Speaks HTTP/1.1 until the caller is done, the process drains, or the
 /// caller's certificate is no longer valid.
-async fn http<S>(state: Arc<State>, stream: S, peer: Peer, valid: Duration, drain: CancellationToken)
+async fn http<S>(state: Arc<State>, stream: S, caller: Caller, valid: Duration, drain: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = state.limits;
-    let peer = Arc::new(peer);
+    let caller = Arc::new(caller);
     let service = service_fn(move |request| {
-        let (state, peer) = (state.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(handle(&state, &peer, request).await) }
+        let (state, caller) = (state.clone(), caller.clone());
+        async move { Ok::<_, Infallible>(handle(&state, &caller, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -16,6 +16,8 @@ use crate::oip::InputSpec;
 pub struct Routing {
     /// Absent: plain text, and callers are not told apart.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// PEM of the authority that callers have to come from; with `tls`.
+    pub authority: Option<Arc<str>>,
     pub endpoints: HashMap<String, Arc<Endpoint>>,
 }
 

@@ -52,7 +52,7 @@ impl Default for Limits {
             connections: 4096,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
-            body: Duration::from_secs(30),
+            body: Duration::from_secs(10),
             discard: Duration::from_secs(3),
             drain: Duration::from_secs(20),
         }

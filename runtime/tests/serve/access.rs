@@ -57,3 +57,20 @@ async fn plain_text_is_served_when_the_snapshot_says_so() {
         .unwrap();
     assert_eq!(answer.status(), 200);
 }
+
+#[tokio::test]
+async fn a_connection_does_not_outlive_the_authority_it_came_from() {
+    let mut serving = Serving::with(&[("champion", variant(1, 100, false, 0.0))]).await;
+    let caller = serving.invoker();
+    assert_eq!(caller.infer(&request("1", 30, "private")).await.0, 200);
+    let next = Authority::new();
+    let mut tls = serving.snapshot.tls.clone().unwrap();
+    tls.client_ca_pem.clone_from(&next.pem);
+    serving.snapshot.tls = Some(tls);
+    serving.publish().await;
+    assert_eq!(caller.infer(&request("1", 30, "private")).await.0, 403);
+    let again = caller.client.get(format!("{}/v2/health/live", caller.base)).send().await;
+    assert!(again.is_err(), "its certificate was accepted again: {again:?}");
+    let caller = serving.caller(Some(&next.leaf(&[INVOKER])));
+    assert_eq!(caller.infer(&request("1", 30, "private")).await.0, 200);
+}

@@ -3,6 +3,7 @@
 mod access;
 mod capture;
 mod harness;
+mod limits;
 mod onnx;
 mod protocol;
 mod replay;

@@ -125,20 +125,25 @@ impl Capture {
 
     /// Hands a prediction over. Never waits.
     pub fn prediction(&self, prediction: Prediction) {
-        let values = prediction.values();
-        if self.queued_values.fetch_add(values, Relaxed) + values <= MAX_QUEUED_VALUES
-            && self.entries.try_send(Entry::Prediction(Box::new(prediction))).is_ok()
-        {
-            return;
+        if !self.hand_over(Entry::Prediction(Box::new(prediction))) {
+            self.metrics.capture.dropped.fetch_add(1, Relaxed);
         }
-        self.queued_values.fetch_sub(values, Relaxed);
-        self.metrics.capture.dropped.fetch_add(1, Relaxed);
     }
 
     /// Hands outcomes over. False: there is no room now, the caller may retry.
     #[must_use]
     pub fn outcomes(&self, outcomes: Outcomes) -> bool {
-        self.entries.try_send(Entry::Outcomes(outcomes)).is_ok()
+        self.hand_over(Entry::Outcomes(outcomes))
+    }
+
+    fn hand_over(&self, entry: Entry) -> bool {
+        let values = entry.values();
+        let taken = self.queued_values.fetch_add(values, Relaxed) + values;
+        if taken <= MAX_QUEUED_VALUES && self.entries.try_send(entry).is_ok() {
+            return true;
+        }
+        self.queued_values.fetch_sub(values, Relaxed);
+        false
     }
 
     /// Closes every segment that has something captured before this call, then
@@ -149,9 +154,16 @@ impl Capture {
     }
 }
 
-impl Prediction {
+impl Entry {
+    /// How many values it holds in memory.
     fn values(&self) -> usize {
-        let tensors = self.inputs.iter().chain(&self.outputs);
-        tensors.map(|(_, tensor)| tensor.data().len()).sum()
+        match self {
+            Self::Prediction(prediction) => {
+                let tensors = prediction.inputs.iter().chain(&prediction.outputs);
+                tensors.map(|(_, tensor)| tensor.data().len()).sum()
+            }
+            Self::Outcomes(outcomes) => outcomes.outcomes.iter().map(|outcome| outcome.labels.len()).sum(),
+            Self::Flush => 0,
+        }
     }
 }

@@ -65,9 +65,9 @@ impl Writer {
     }
 
     async fn take(&mut self, entry: Entry) {
+        self.queued_values.fetch_sub(entry.values(), Relaxed);
         let endpoint = match entry {
             Entry::Prediction(prediction) => {
-                self.queued_values.fetch_sub(prediction.values(), Relaxed);
                 let open = self.open(&prediction.target).await;
                 let before = open.segment.rows;
                 open.segment.prediction(&prediction);
