@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use falaj_api::monitor::{FeatureDrift, GetLatestReport, Performance};
-use tfplugin::{Attr, Context, DataSource, Diagnostics, Model};
+use tfplugin::{Attr, Context, DataSource, Diagnostic, Diagnostics, Model};
 
 use super::{failed, identify};
 use crate::attributes::chosen;
@@ -146,8 +146,16 @@ impl DataSource for DriftReportSource {
         let connection = ctx.shared()?.connect(&id.place.cluster).await?;
         let monitor = id.place.name().to_owned();
         let what = format!("the newest report of the monitor {monitor:?}");
-        let report = connection.call(&GetLatestReport { workspace, monitor }).await;
-        let report = report.map_err(|error| failed(&error, &what))?;
+        let report = connection.call(&GetLatestReport { workspace: workspace.clone(), monitor: monitor.clone() }).await;
+        let report = report.map_err(|error| match error.is_not_found() {
+            true => Diagnostic::error(format!("There is no report of the monitor {monitor:?} yet"))
+                .detail(format!(
+                    "It has not run: give it a schedule, or run `falaj monitor run {workspace}/{monitor}`."
+                ))
+                .at("monitor_id")
+                .into(),
+            false => failed(&error, &what),
+        })?;
         let features = report.features.into_iter().map(|drift| (drift.feature.clone(), drift.into()));
         Ok(DriftReportModel {
             monitor_id: config.monitor_id,

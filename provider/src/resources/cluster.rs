@@ -1,5 +1,6 @@
 //! `falaj_cluster`: a runtime in one region, under one key, brought to life here.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use tfplugin::{
     Timeouts, validate,
 };
 
-use super::managed::{abandoned, get, given_up, imported_id, known_id, with_way_out};
+use super::managed::{get, imported_id};
 use super::operation::{Unfinished, wait};
+use super::reach::{Owner, Unreachable, given_up, known_id, reach};
 use super::workspace::no_labels;
 use crate::attributes::labels::{self, Labels};
 use crate::attributes::posture::{self, Declared as Facts};
@@ -245,7 +247,7 @@ async fn put(
 }
 
 fn refused(error: &falaj_api::client::ClientError, name: &str) -> Diagnostic {
-    errors::diagnostic(error, &format!("the cluster {name:?}"), &ClusterModel::attributes())
+    errors::diagnostic(error, &what(name), &ClusterModel::attributes())
 }
 
 async fn settle(
@@ -261,43 +263,28 @@ async fn settle(
     model.runtime_version = connection.runtime.version.clone().into();
     model.key_custody = record.status.key_custody.clone().into();
     complete_posture(&mut model);
-    let failed = match wait(ctx, &id, record).await {
-        Ok(_) | Err(Unfinished::Stopped) => return Ok(model),
-        Err(Unfinished::TimedOut(doing)) => Diagnostic::error("Out of time for the cluster").detail(doing),
-        Err(Unfinished::Failed(reason)) => {
-            Diagnostic::error("The cluster could not be made as declared").detail(reason)
-        }
-        Err(Unfinished::Lost(diagnostic)) => diagnostic,
+    let unfinished = match wait(ctx, &id, record).await {
+        Ok(_) => return Ok(model),
+        Err(unfinished) => unfinished,
     };
-    Err(Failure::partial(model, failed))
+    let stopped = matches!(unfinished, Unfinished::Stopped);
+    let diagnostic = unfinished.diagnostic(&what(&id.place.cluster), ctx.timeout());
+    if stopped {
+        ctx.diagnose(diagnostic);
+        return Ok(model);
+    }
+    Err(Failure::partial(model, diagnostic))
 }
 
-/// Why the cluster of a state is not there.
-struct Unreachable {
-    abandoned: bool,
-    problem: Diagnostic,
+fn what(name: &str) -> String {
+    format!("the cluster {name:?}")
 }
 
 /// A connection to the cluster of this state and no other.
-async fn reach(ctx: &Context<Shared>, id: &Id, state: &ClusterModel) -> Result<Arc<Connection>, Unreachable> {
-    let uid = state.uid.as_deref().unwrap_or_default();
-    let connected = match ctx.shared() {
-        Ok(shared) => shared.connect(&id.place.cluster).await,
-        Err(error) => Err(error),
-    };
-    let problem = match connected {
-        Ok(connection) if uid.is_empty() || connection.runtime.cluster_uid == uid => return Ok(connection),
-        Ok(connection) => {
-            Diagnostic::error(format!("Another cluster of the name {:?}", id.place.cluster)).detail(format!(
-                "The state is of the cluster with the uid {uid}; here is the one with the uid {}. It is not taken for gone.",
-                connection.runtime.cluster_uid
-            ))
-        }
-        Err(problem) => problem,
-    };
-    let machine = state.machine_id.as_deref().map(|machine| format!(" It lives on the machine {machine}."));
-    let detail = format!("{}{}", problem.detail, machine.unwrap_or_default());
-    Err(Unreachable { abandoned: abandoned(uid), problem: with_way_out(problem.detail(detail), uid) })
+async fn reach_own(ctx: &Context<Shared>, id: &Id, state: &ClusterModel) -> Result<Arc<Connection>, Unreachable> {
+    let owner =
+        Owner { cluster_uid: state.uid.clone().or_default(), machine_id: state.machine_id.clone().or_default() };
+    reach(ctx, &id.place.cluster, owner, &what(&id.place.cluster)).await
 }
 
 impl Resource for ClusterResource {
@@ -353,8 +340,8 @@ impl Resource for ClusterResource {
 
     async fn read(&self, ctx: &Context<Shared>, state: ClusterModel) -> Result<Option<ClusterModel>, Diagnostics> {
         let id = known_id(&state.id)?;
-        let what = format!("the cluster {:?}", id.place.cluster);
-        let connection = match ctx.run(reach(ctx, &id, &state)).await.map_err(|reason| given_up(reason, &what))? {
+        let what = what(&id.place.cluster);
+        let connection = match ctx.run(reach_own(ctx, &id, &state)).await.map_err(|reason| given_up(reason, &what))? {
             Ok(connection) => connection,
             Err(Unreachable { abandoned: true, problem }) => {
                 ctx.warn("The cluster is taken as it was", problem.detail);
@@ -404,7 +391,7 @@ impl Resource for ClusterResource {
     async fn delete(&self, ctx: &Context<Shared>, state: ClusterModel) -> Result<(), Diagnostics> {
         let id = known_id(&state.id)?;
         let name = id.place.cluster.clone();
-        let connection = match reach(ctx, &id, &state).await {
+        let connection = match reach_own(ctx, &id, &state).await {
             Ok(connection) => connection,
             Err(Unreachable { abandoned: true, problem }) => {
                 ctx.warn("The cluster is forgotten, not destroyed", problem.detail);
@@ -412,8 +399,7 @@ impl Resource for ClusterResource {
             }
             Err(unreachable) => return Err(unreachable.problem.into()),
         };
-        let delete =
-            Delete::<Kinded> { workspace: None, name: name.clone(), uid: id.uid, kind: std::marker::PhantomData };
+        let delete = Delete::<Kinded> { workspace: None, name: name.clone(), uid: id.uid, kind: PhantomData };
         match connection.call(&delete).await {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}

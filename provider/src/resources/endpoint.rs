@@ -7,7 +7,7 @@ use falaj_api::id::Prefix;
 use falaj_api::model::Model as ModelKind;
 use tfplugin::{Attr, AttributePath, Context, Diagnostics, Model, Plan, Timeouts, Value, validate};
 
-use super::managed::{Declared, Finder, known_ids};
+use super::declared::{Declared, Finder, known_ids};
 use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::{PostureModel, object, rules, want, wanted};

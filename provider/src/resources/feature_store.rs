@@ -10,7 +10,7 @@ use falaj_api::feature_store::{
 use falaj_api::id::Prefix;
 use tfplugin::{Attr, AttributePath, Context, Diagnostic, Diagnostics, Model, Plan, Span, Timeouts, validate};
 
-use super::managed::{Declared, Finder};
+use super::declared::{Declared, Finder};
 use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::posture::Declared as Facts;

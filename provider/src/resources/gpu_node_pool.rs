@@ -3,7 +3,7 @@
 use falaj_api::gpu_node_pool::{self as api, GpuNodePoolSpec, GpuNodePoolStatus};
 use tfplugin::{Attr, AttributePath, Diagnostics, Model, Timeouts, validate};
 
-use super::managed::{Declared, Finder};
+use super::declared::{Declared, Finder};
 use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::{PostureModel, object, rules, want};

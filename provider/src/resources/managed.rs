@@ -1,9 +1,8 @@
 //! The life that every declared object but the cluster has: planned from its
 //! parent's place, put into the runtime, waited for, read back, deleted.
 
-use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use falaj_api::client::ClientError;
 use falaj_api::cluster::Cluster as ClusterKind;
@@ -11,114 +10,18 @@ use falaj_api::id::Prefix;
 use falaj_api::record::{Delete, Get, Put, State};
 use falaj_api::workspace::Workspace as WorkspaceKind;
 use falaj_api::{Id, Kind, Record};
-use serde::{Deserialize, Serialize};
-use tfplugin::{Attr, Context, DefaultTimeouts, Diagnostic, Diagnostics, Failure, Import, Interrupted, Plan, Resource};
+use tfplugin::{Attr, Context, DefaultTimeouts, Diagnostic, Diagnostics, Failure, Import, Plan, Resource};
 
+use super::declared::{Declared, Finder};
+use super::memory::Memory;
 use super::operation::{Unfinished, wait};
-use crate::attributes::labels::{self, Labels};
-use crate::attributes::posture::{self, Declared as Facts};
-use crate::attributes::{Object, blank, differs, residency};
+use super::reach::{Owner, Unreachable, given_up, known_id, reach};
+use crate::attributes::{Object, blank, differs, labels, posture, residency};
 use crate::connection::{Connection, Shared};
 use crate::{errors, place};
 
-/// What tells one kind of declared object from another.
-pub trait Declared: Send + Sync + 'static {
-    type Kind: Kind;
-    type Model: Object;
-    /// `falaj_model`.
-    const NAME: &'static str;
-    /// The attribute that names the parent, and the parent's noun.
-    const PARENT: (&'static str, &'static str);
-
-    fn timeouts() -> DefaultTimeouts {
-        DefaultTimeouts::all(Duration::from_secs(600))
-    }
-
-    fn parent(model: &Self::Model) -> &Attr<String>;
-
-    fn parent_mut(model: &mut Self::Model) -> &mut Attr<String>;
-
-    /// What the posture follows from, besides the place.
-    fn facts(_model: &Self::Model) -> Facts {
-        Facts::default()
-    }
-
-    /// Checks a configuration of which parts may be unknown, by itself.
-    fn validate(_config: &Self::Model) -> Diagnostics {
-        Diagnostics::new()
-    }
-
-    /// Completes a plan, and checks it against `place`, its own place as far as known.
-    fn plan(
-        _ctx: &Context<Shared>,
-        _place: Option<&Prefix>,
-        _plan: &mut Plan<Self::Model>,
-    ) -> impl Future<Output = Diagnostics> + Send {
-        async { Diagnostics::new() }
-    }
-
-    /// Does what must be done before the declaration is put.
-    fn prepare(
-        _connection: &Connection,
-        _place: &Prefix,
-        _model: &Self::Model,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
-        async { Ok(()) }
-    }
-
-    /// The declaration, every part known, under these labels.
-    fn spec(model: &Self::Model, labels: Labels) -> Result<<Self::Kind as Kind>::Spec, Diagnostics>;
-
-    /// The labels of a declaration.
-    fn labels(spec: &<Self::Kind as Kind>::Spec) -> &Labels;
-
-    /// Takes over what the runtime has on record, where that is not what the
-    /// model declares.
-    fn declare(
-        model: &mut Self::Model,
-        spec: &<Self::Kind as Kind>::Spec,
-        finder: &Finder<'_>,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
-
-    /// Takes over what the runtime made of the declaration.
-    fn observe(_model: &mut Self::Model, _status: &<Self::Kind as Kind>::Status) {}
-
-    /// Makes unknown what [`Declared::observe`] takes over. None of it may be
-    /// planned as not null: an interruption leaves it null.
-    fn expect(_model: &mut Self::Model) {}
-}
-
 /// A [`Declared`] as a resource of the framework.
 pub struct Managed<D>(pub D);
-
-/// What is remembered beside the state of each object.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-struct Memory {
-    /// Whose it is, so that another cluster of the same name is never taken for it.
-    cluster_uid: String,
-    /// Where that cluster lives.
-    machine_id: String,
-    /// Whether the runtime was still at work on it when it was last seen.
-    unfinished: bool,
-}
-
-/// Finds the ids of what a declaration names.
-pub struct Finder<'c> {
-    connection: &'c Connection,
-    place: &'c Prefix,
-}
-
-impl Finder<'_> {
-    /// The id of the object of this name, in the same workspace where its kind is in one.
-    pub async fn id<K: Kind>(&self, name: &str) -> Result<String, Diagnostics> {
-        let workspace = if K::PATH.contains("{workspace}") { self.place.workspace.clone() } else { None };
-        let get = Get::<K> { workspace, name: name.to_owned(), uid: None, kind: std::marker::PhantomData };
-        let found = self.connection.call(&get).await;
-        let what = format!("the {} {name:?}", K::NAME.replace('_', " "));
-        found.map(|record| record.id).map_err(|error| errors::diagnostic(&error, &what, &[]).into())
-    }
-}
 
 /// The call that reads an object by its id.
 pub fn get<K: Kind>(id: &Id) -> Get<K> {
@@ -126,7 +29,7 @@ pub fn get<K: Kind>(id: &Id) -> Get<K> {
         workspace: workspace_of(&id.place),
         name: id.place.name().to_owned(),
         uid: Some(id.uid.clone()),
-        kind: std::marker::PhantomData,
+        kind: PhantomData,
     }
 }
 
@@ -178,7 +81,7 @@ impl<D: Declared> Managed<D> {
         let place = Self::place(model)?.ok_or_else(|| {
             Diagnostic::error("The place is not known").detail("The parent's id must be known by now.").at(D::PARENT.0)
         })?;
-        let connection = ctx.shared()?.connect(&place.cluster).await?;
+        let connection = Self::reach(ctx, &place).await.map_err(|unreachable| unreachable.problem)?;
         D::prepare(&connection, &place, model).await?;
         let spec = D::spec(model, model.effective_labels().clone().or_default())?;
         let put = Put::<D::Kind> { workspace: workspace_of(&place), name: place.name().to_owned(), uid, spec };
@@ -207,28 +110,12 @@ impl<D: Declared> Managed<D> {
                 D::observe(&mut model, &record.status);
                 Ok(model)
             }
-            Err(Unfinished::Stopped) => {
-                ctx.warn(
-                    format!("Interrupted while the runtime was at work on {what}"),
-                    "The runtime goes on by itself; the next apply takes up what it made, in place.",
-                );
+            Err(stopped @ Unfinished::Stopped) => {
+                ctx.diagnose(stopped.diagnostic(&what, ctx.timeout()));
                 Ok(model)
             }
             Err(unfinished) => {
-                let diagnostic = match unfinished {
-                    Unfinished::TimedOut(doing) => {
-                        Diagnostic::error(format!("Out of time for {what}")).detail(format!(
-                            "{} s passed (at last: {doing}). The runtime goes on; give it longer with `timeouts`.",
-                            ctx.timeout().as_secs()
-                        ))
-                    }
-                    Unfinished::Failed(reason) => {
-                        Diagnostic::error(format!("The runtime could not make {what} as declared"))
-                            .detail(format!("{}.", errors::capital(&reason)))
-                    }
-                    Unfinished::Lost(diagnostic) => diagnostic,
-                    Unfinished::Stopped => Diagnostic::error("Interrupted"),
-                };
+                let diagnostic = unfinished.diagnostic(&what, ctx.timeout());
                 // After a failed change the prior state stands, so that the difference stays.
                 Err(if creating { Failure::partial(model, diagnostic) } else { diagnostic.into() })
             }
@@ -236,91 +123,9 @@ impl<D: Declared> Managed<D> {
     }
 
     /// A connection to the cluster that the object was made in, and no other.
-    async fn reach(ctx: &Context<Shared>, id: &Id) -> Result<Arc<Connection>, Unreachable> {
-        let owner = Memory::recall(ctx);
-        let connected = match ctx.shared() {
-            Ok(shared) => shared.connect(&id.place.cluster).await,
-            Err(error) => Err(error),
-        };
-        let problem = match connected {
-            Ok(connection) if owner.cluster_uid.is_empty() || owner.cluster_uid == connection.runtime.cluster_uid => {
-                return Ok(connection);
-            }
-            Ok(connection) => Diagnostic::error(format!("Another cluster of the name {:?}", id.place.cluster)).detail(format!(
-                "{} belongs to the cluster with the uid {}; here is the one with the uid {}. It is not taken for gone. Say how the right one is reached in the provider's `connections`, or run where it lives.",
-                what::<D::Kind>(id.place.name()),
-                owner.cluster_uid,
-                connection.runtime.cluster_uid
-            )),
-            Err(error) => error,
-        };
-        Err(Unreachable {
-            abandoned: abandoned(&owner.cluster_uid),
-            problem: with_way_out(problem, &owner.cluster_uid),
-        })
-    }
-}
-
-/// Why the cluster of an object is not there, and whether the user gave it up.
-pub struct Unreachable {
-    pub abandoned: bool,
-    pub problem: Diagnostic,
-}
-
-/// Whether `FALAJ_ABANDON` names this cluster.
-pub fn abandoned(cluster_uid: &str) -> bool {
-    !cluster_uid.is_empty() && std::env::var("FALAJ_ABANDON").is_ok_and(|uid| uid == cluster_uid)
-}
-
-/// Adds the last way out to a problem of reaching a cluster.
-pub fn with_way_out(problem: Diagnostic, cluster_uid: &str) -> Diagnostic {
-    if cluster_uid.is_empty() {
-        return problem;
-    }
-    let detail = format!(
-        "{} If the cluster is lost for good, FALAJ_ABANDON={cluster_uid} in the environment lets a destroy forget it.",
-        problem.detail
-    );
-    problem.detail(detail)
-}
-
-impl Memory {
-    fn recall(ctx: &Context<Shared>) -> Self {
-        serde_json::from_slice(&ctx.private()).unwrap_or_default()
-    }
-
-    fn keep(connection: &Connection, state: State, ctx: &Context<Shared>) {
-        let memory = Self {
-            cluster_uid: connection.runtime.cluster_uid.clone(),
-            machine_id: connection.runtime.machine_id.clone(),
-            unfinished: matches!(state, State::Creating | State::Updating),
-        };
-        memory.store(ctx);
-    }
-
-    fn finish(ctx: &Context<Shared>) {
-        Self { unfinished: false, ..Self::recall(ctx) }.store(ctx);
-    }
-
-    fn store(&self, ctx: &Context<Shared>) {
-        if let Ok(bytes) = serde_json::to_vec(self) {
-            ctx.set_private(bytes);
-        }
-    }
-}
-
-/// Reads back the id that the state of an object has.
-pub fn known_id(id: &Attr<String>) -> Result<Id, Diagnostic> {
-    let text = id.as_deref().unwrap_or_default();
-    text.parse().map_err(|problem: String| Diagnostic::error("The state has no valid id").detail(problem).at("id"))
-}
-
-/// The error of a call that was given up.
-pub fn given_up(reason: Interrupted, what: &str) -> Diagnostic {
-    match reason {
-        Interrupted::Stopped => Diagnostic::error(format!("Stopped while asking about {what}")),
-        Interrupted::TimedOut => Diagnostic::error(format!("No answer in time about {what}"))
-            .detail("`timeouts` says how long each operation may take."),
+    async fn reach(ctx: &Context<Shared>, place: &Prefix) -> Result<Arc<Connection>, Unreachable> {
+        let Memory { cluster_uid, machine_id, .. } = Memory::recall(ctx);
+        reach(ctx, &place.cluster, Owner { cluster_uid, machine_id }, &what::<D::Kind>(place.name())).await
     }
 }
 
@@ -368,7 +173,7 @@ impl<D: Declared> Resource for Managed<D> {
     async fn read(&self, ctx: &Context<Shared>, state: D::Model) -> Result<Option<D::Model>, Diagnostics> {
         let id = known_id(state.id())?;
         let what = what::<D::Kind>(id.place.name());
-        let connection = match ctx.run(Self::reach(ctx, &id)).await {
+        let connection = match ctx.run(Self::reach(ctx, &id.place)).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(Unreachable { abandoned: true, problem })) => {
                 ctx.warn(format!("{} is taken as it was", errors::capital(&what)), problem.detail);
@@ -425,7 +230,7 @@ impl<D: Declared> Resource for Managed<D> {
     async fn delete(&self, ctx: &Context<Shared>, state: D::Model) -> Result<(), Diagnostics> {
         let id = known_id(state.id())?;
         let what = what::<D::Kind>(id.place.name());
-        let connection = match Self::reach(ctx, &id).await {
+        let connection = match Self::reach(ctx, &id.place).await {
             Ok(connection) => connection,
             Err(Unreachable { abandoned: true, problem }) => {
                 ctx.warn(format!("{} is forgotten, not destroyed", errors::capital(&what)), problem.detail);
@@ -437,7 +242,7 @@ impl<D: Declared> Resource for Managed<D> {
             workspace: workspace_of(&id.place),
             name: id.place.name().to_owned(),
             uid: id.uid.clone(),
-            kind: std::marker::PhantomData,
+            kind: PhantomData,
         };
         match ctx.run(connection.call(&delete)).await.map_err(|reason| given_up(reason, &what))? {
             Ok(_) => Ok(()),
@@ -463,15 +268,4 @@ pub fn imported_id(import: &Import, noun: &str) -> Result<Id, Diagnostic> {
         found if found == noun => Ok(id),
         found => Err(wrong(format!("{text:?} is the id of a falaj_{found}"))),
     }
-}
-
-/// Ids by name, of those that the state already has: what a declaration names
-/// is looked up only where the state does not know it.
-pub fn known_ids<'m>(ids: impl Iterator<Item = &'m Attr<String>>) -> BTreeMap<String, String> {
-    let named = ids.filter_map(|id| {
-        let text = id.known()?;
-        let id: Id = text.parse().ok()?;
-        Some((id.place.name().to_owned(), text.clone()))
-    });
-    named.collect()
 }

@@ -2,15 +2,18 @@
 //! [`managed`].
 
 mod cluster;
+mod declared;
 mod endpoint;
 mod feature_store;
 mod gpu_node_pool;
 mod managed;
+mod memory;
 mod model;
 mod monitor;
 mod operation;
 #[cfg(test)]
 mod plan_tests;
+mod reach;
 mod workspace;
 
 use tfplugin::Registry;

@@ -6,7 +6,7 @@ use falaj_api::endpoint::Endpoint as EndpointKind;
 use falaj_api::monitor::{self as api, DriftMethod, DriftRule, MonitorSpec, MonitorStatus};
 use tfplugin::{Attr, AttributePath, Diagnostics, Model, Span, Timeouts, validate};
 
-use super::managed::{Declared, Finder};
+use super::declared::{Declared, Finder};
 use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::{PostureModel, choice, chosen, duration, object, rules, span, want, wanted};

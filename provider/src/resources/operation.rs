@@ -10,6 +10,7 @@ use tfplugin::{Context, Diagnostic, Interrupted};
 
 use super::managed::get;
 use crate::connection::Shared;
+use crate::errors::capital;
 
 const POLL: Duration = Duration::from_millis(500);
 /// How often a runtime that stopped answering is brought back before giving up.
@@ -25,6 +26,23 @@ pub enum Unfinished {
     Failed(String),
     /// The runtime is not there any more.
     Lost(Diagnostic),
+}
+
+impl Unfinished {
+    /// What to tell the user about `what`, after at most `timeout`.
+    pub fn diagnostic(self, what: &str, timeout: Duration) -> Diagnostic {
+        match self {
+            Self::Stopped => Diagnostic::warning(format!("Interrupted while the runtime was at work on {what}"))
+                .detail("The runtime goes on by itself; the next apply takes up what it made, in place."),
+            Self::TimedOut(doing) => Diagnostic::error(format!("Out of time for {what}")).detail(format!(
+                "{} s passed (at last: {doing}). The runtime goes on; give it longer with `timeouts`.",
+                timeout.as_secs()
+            )),
+            Self::Failed(reason) => Diagnostic::error(format!("The runtime could not make {what} as declared"))
+                .detail(format!("{}.", capital(&reason))),
+            Self::Lost(diagnostic) => diagnostic,
+        }
+    }
 }
 
 /// Waits until the object is ready, telling the log how far it is.

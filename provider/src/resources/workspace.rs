@@ -6,7 +6,7 @@ use falaj_api::id::Prefix;
 use falaj_api::workspace::{self as api, Environment, OnExceeded, WorkspaceSpec};
 use tfplugin::{Attr, AttributePath, Context, Diagnostics, Model, Plan, Timeouts, Value, validate};
 
-use super::managed::{Declared, Finder};
+use super::declared::{Declared, Finder};
 use crate::attributes::labels::Labels;
 use crate::attributes::posture::Declared as Facts;
 use crate::attributes::{

@@ -13,7 +13,7 @@ use tfplugin::{
     Attr, AttributePath, Context, DefaultTimeouts, Diagnostics, Model as Attributes, Plan, Timeouts, validate,
 };
 
-use super::managed::{Declared, Finder};
+use super::declared::{Declared, Finder};
 use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::{PostureModel, object, rules};

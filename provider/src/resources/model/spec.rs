@@ -14,7 +14,7 @@ use super::training::{EvaluationModel, FeatureViewModel, LabelModel, MlpModel, R
 use super::{BoundModel, GatesModel, ModelModel, ParityModel, PromotionModel, TrainingModel};
 use crate::attributes::labels::Labels;
 use crate::attributes::{choice, chosen, duration, span, want, wanted};
-use crate::resources::managed::{Finder, known_ids};
+use crate::resources::declared::{Finder, known_ids};
 
 /// The declaration, every part known.
 pub fn spec(model: &ModelModel, labels: Labels) -> Result<ModelSpec, Diagnostics> {
