@@ -32,8 +32,11 @@ pub enum Monitor {
         #[arg(long)]
         from: Option<Timestamp>,
         /// Prints the report as JSON.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "brief")]
         json: bool,
+        /// Prints the verdict without the table of features.
+        #[arg(long)]
+        brief: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -51,7 +54,7 @@ pub enum Audit {
 /// # Errors
 /// The cluster cannot be reached, or refuses.
 pub async fn monitor(command: Monitor) -> Result<()> {
-    let Monitor::Run { monitor, from, json, target } = command;
+    let Monitor::Run { monitor, from, json, brief, target } = command;
     let Some((workspace, monitor)) = monitor.split_once('/') else {
         bail!("{monitor:?} does not name a monitor: write <workspace>/<monitor>, such as people/employed");
     };
@@ -60,7 +63,7 @@ pub async fn monitor(command: Monitor) -> Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", describe(&report));
+        print!("{}", describe(&report, brief));
     }
     Ok(())
 }
@@ -103,7 +106,7 @@ fn connect(data_dir: &Path) -> Result<Client> {
 }
 
 /// A report as a person reads it in a terminal.
-fn describe(report: &DriftReport) -> String {
+fn describe(report: &DriftReport, brief: bool) -> String {
     let mark = match report.verdict {
         Verdict::NoMaterialDrift => "✓",
         Verdict::Drift => "⚠",
@@ -112,7 +115,7 @@ fn describe(report: &DriftReport) -> String {
     let mut text = format!("{mark} {}\n", report.summary);
     let shown =
         report.features.iter().filter(|feature| feature.drifted).chain(report.features.iter().filter(|f| !f.drifted));
-    for feature in shown.take(5) {
+    for feature in shown.take(if brief { 0 } else { 5 }) {
         text.push_str(&format!(
             "    {:<22} {:<20} {:>7.3}  {} {}\n",
             feature.feature,

@@ -3,7 +3,7 @@
 
 mod project;
 
-pub use project::{Core, Plan, Project, kill};
+pub use project::{Core, Plan, Project, interrupt, kill};
 
 use std::{
     path::{Path, PathBuf},

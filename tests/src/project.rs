@@ -36,6 +36,7 @@ impl Core {
 pub struct Project {
     dir: tempfile::TempDir,
     core: Core,
+    environment: Vec<(String, String)>,
 }
 
 /// What a plan says.
@@ -69,7 +70,7 @@ impl Project {
     #[must_use]
     pub fn new(core: Core, configuration: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("falaj-test-").tempdir().unwrap();
-        let project = Self { dir, core };
+        let project = Self { dir, core, environment: Vec::new() };
         fs::DirBuilder::new().mode(0o700).create(project.path("data")).unwrap();
         let mut key =
             fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(project.path("key")).unwrap();
@@ -84,6 +85,11 @@ impl Project {
         );
         project.write("main.tf", configuration);
         project
+    }
+
+    /// Sets a variable of the environment that the core runs in.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     #[must_use]
@@ -133,7 +139,8 @@ impl Project {
             .env("TF_VAR_data", repository().join("examples/quickstart/data/people.parquet"))
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
-            .env("CHECKPOINT_DISABLE", "1");
+            .env("CHECKPOINT_DISABLE", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -319,9 +326,18 @@ fn read_running(cluster: &Path) -> Option<Running> {
 
 /// Ends a process as a crash would.
 pub fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+/// Asks a process to end, as Ctrl-C does.
+pub fn interrupt(pid: u32) {
+    signal(pid, rustix::process::Signal::INT);
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
