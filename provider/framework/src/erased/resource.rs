@@ -262,6 +262,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
             paths.extend(asked.into_iter().filter(|path| replace::differs(&change.prior, &state, path)));
         }
         let mut diagnostics = collect(&ctx, result);
+        diagnostics.append(contract::duplicates(self.attributes(), &state));
         if contracts_are_checked() && !diagnostics.has_errors() {
             diagnostics.append(contract::planned(self.attributes(), &change.config, &change.prior, &state));
         }

@@ -8,6 +8,49 @@ use crate::{AttributePath, Diagnostic, Diagnostics, Refinement, Value};
 
 const BUG: &str = "This is a bug in the provider, not in the configuration.";
 
+/// Finds sets of objects whose elements, different as configured, became equal
+/// through defaults: the host would drop one and then miss it.
+pub fn duplicates(attributes: &[Attribute], planned: &Value) -> Diagnostics {
+    let mut problems = Diagnostics::new();
+    find_duplicates(attributes, planned, &AttributePath::new(), &mut problems);
+    problems
+}
+
+fn find_duplicates(attributes: &[Attribute], object: &Value, path: &AttributePath, problems: &mut Diagnostics) {
+    for attribute in attributes {
+        let Kind::Nested(nesting, nested) = &attribute.kind else {
+            continue;
+        };
+        let path = path.attribute(attribute.name);
+        match (nesting, object.get(attribute.name)) {
+            (Nesting::Single, inner) => find_duplicates(nested, inner, &path, problems),
+            (Nesting::List, Value::List(elements)) => {
+                for (index, element) in elements.iter().enumerate() {
+                    find_duplicates(nested, element, &path.index(index), problems);
+                }
+            }
+            (Nesting::Map, Value::Map(entries)) => {
+                for (key, element) in entries {
+                    find_duplicates(nested, element, &path.key(key.clone()), problems);
+                }
+            }
+            (Nesting::Set, Value::Set(elements)) => {
+                let twice = |position: usize, element: &Value| {
+                    element.is_wholly_known() && elements.iter().take(position).any(|earlier| earlier == element)
+                };
+                if elements.iter().enumerate().any(|(position, element)| twice(position, element)) {
+                    problems.error_at(
+                        path,
+                        "Two elements of a set are equal",
+                        "They become equal once defaults are filled in. Leave one of them out.",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Checks a planned object. `config` and `planned` are known objects; `prior`
 /// is null on create.
 pub fn planned(attributes: &[Attribute], config: &Value, prior: &Value, planned: &Value) -> Diagnostics {

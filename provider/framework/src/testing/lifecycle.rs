@@ -250,6 +250,26 @@ impl<P: Provider> Instance<P> {
         Ok(warnings)
     }
 
+    /// Takes over state that a release with another schema version saved.
+    ///
+    /// # Errors
+    /// What the provider says is wrong.
+    pub async fn restore(&mut self, version: i64, saved: serde_json::Value) -> Result<(), Diagnostics> {
+        self.state = self.upgrade(version, &saved).await?;
+        Ok(())
+    }
+
+    async fn upgrade(&self, version: i64, saved: &serde_json::Value) -> Result<Value, Diagnostics> {
+        let request = proto::upgrade_resource_state::Request {
+            type_name: self.name.clone(),
+            version,
+            raw_state: Some(proto::RawState { json: saved.to_string().into(), ..Default::default() }),
+        };
+        let answer = wire::answer(self.service.upgrade_resource_state(Request::new(request)).await)?;
+        wire::diagnostics(answer.diagnostics).into_result()?;
+        wire::decode(answer.upgraded_state, &self.kind)
+    }
+
     /// Reads the object as it is now, through saved JSON as a host does.
     ///
     /// # Errors
@@ -258,16 +278,11 @@ impl<P: Provider> Instance<P> {
         let Some(json) = self.state.to_json().filter(|json| !json.is_null()) else {
             return Ok(Diagnostics::new());
         };
-        let request = proto::upgrade_resource_state::Request {
-            type_name: self.name.clone(),
-            version: self.service.registry().resources.get(self.name.as_str()).map_or(0, |made| made.schema().version),
-            raw_state: Some(proto::RawState { json: json.to_string().into(), ..Default::default() }),
-        };
-        let answer = wire::answer(self.service.upgrade_resource_state(Request::new(request)).await)?;
-        wire::diagnostics(answer.diagnostics).into_result()?;
+        let version = self.service.registry().resources.get(self.name.as_str()).map_or(0, |made| made.schema().version);
+        let current = self.upgrade(version, &json).await?;
         let request = proto::read_resource::Request {
             type_name: self.name.clone(),
-            current_state: answer.upgraded_state,
+            current_state: wire::encode(&current),
             private: self.private.clone().into(),
             current_identity: self.wire_identity(),
             ..Default::default()

@@ -159,6 +159,11 @@ impl<P: Provider> Host<P> {
         }
     }
 
+    /// What the provider's configuration made; `None` if it is not configured.
+    pub fn shared(&self) -> Option<std::sync::Arc<P::Shared>> {
+        self.service.shared()
+    }
+
     /// Tells the provider to stop, as a Ctrl-C in the host does.
     pub fn stop(&self) {
         self.service.stop();

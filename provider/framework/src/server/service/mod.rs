@@ -72,6 +72,11 @@ impl<P: Provider> Service<P> {
         schema_problems::<P>(&self.0.registry, &self.0.config_schema)
     }
 
+    /// What the configuration made.
+    pub fn shared(&self) -> Option<Arc<P::Shared>> {
+        self.0.scope().shared
+    }
+
     /// What the provider offers.
     pub fn registry(&self) -> &Registry<P::Shared> {
         &self.0.registry
