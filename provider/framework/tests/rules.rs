@@ -83,6 +83,10 @@ impl Resource for Thing {
         match thing.does.as_deref() {
             Some("return another value") => thing.rate = 8.0.into(),
             Some("forget the id") => return Ok(thing),
+            Some("wait for the stop") => {
+                ctx.cancellation().cancelled().await;
+                return Ok(thing);
+            }
             _ => {}
         }
         thing.id = "1".into();
@@ -167,6 +171,20 @@ async fn a_wrong_result_is_told_by_its_attribute() {
     let config = json!({ "does": "forget the id" });
     let errors = host.resource("rules_thing").apply(config).await.expect_err("it is refused");
     assert_eq!(paths(&errors), ["id"]);
+}
+
+#[tokio::test]
+async fn a_promised_value_that_an_interruption_left_out_is_an_error() {
+    let host = host().await;
+    let mut thing = host.resource("rules_thing");
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        host.stop();
+    };
+    let (result, ()) = tokio::join!(thing.apply(json!({ "does": "wait for the stop" })), stop);
+    let errors = result.expect_err("it is refused");
+    assert!(errors.to_string().contains("Interrupted before `id` was known"), "{errors}");
+    assert!(thing.is_tainted());
 }
 
 #[tokio::test]

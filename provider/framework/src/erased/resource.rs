@@ -170,7 +170,11 @@ impl<R: Resource> TypedResource<R> {
                     if diagnostics.is_empty() {
                         diagnostics.push(interrupted(R::NAME));
                     }
-                    state.nulls_for_unknowns()
+                    let state = state.nulls_for_unknowns();
+                    // A null is no answer to a promise of a value.
+                    let broken = contract::applied(self.attributes(), &change.planned, &state);
+                    diagnostics.extend(broken.into_iter().map(|promise| interrupted_too_early(promise.path)));
+                    state
                 } else {
                     if contracts_are_checked() && !diagnostics.has_errors() {
                         diagnostics.append(contract::applied(self.attributes(), &change.planned, &state));
@@ -208,6 +212,12 @@ impl<R: Resource> TypedResource<R> {
 fn interrupted(name: &str) -> Diagnostic {
     Diagnostic::warning(format!("Interrupted while working on {name}"))
         .detail("What was reached is saved; the next apply goes on from there.")
+}
+
+fn interrupted_too_early(path: AttributePath) -> Diagnostic {
+    Diagnostic::error(format!("Interrupted before `{path}` was known"))
+        .detail("What was reached is saved, and replaced by the next apply: without this value it cannot go on.")
+        .at(path)
 }
 
 fn read_model<M: Model>(value: &Value) -> Result<M, Diagnostics> {
