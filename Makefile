@@ -7,7 +7,7 @@ help:
 	@echo "make quickstart-down  destroys it; nothing is left"
 	@echo "make test             what CI runs; docs/testing.md says what that is"
 	@echo "make test-all         the same with the slow tests and clippy"
-	@echo "make bench            requests per second and CPU per request of a running quickstart"
+	@echo "make bench            figures beside those of peers, on this machine; writes docs/benchmarks.md"
 	@echo "make docs             the API pages of every crate, under target/doc"
 
 quickstart:

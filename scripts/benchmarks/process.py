@@ -1,0 +1,48 @@
+"""What the kernel says of a process."""
+
+import os
+import pathlib
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time on a processor so far: user and system, of all its threads, those that ended too."""
+    # The name may hold spaces and parentheses; the fields after it do not.
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _status(pid: int, field: str) -> int:
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0])
+    return 0
+
+
+def resident_mib(pid: int) -> float:
+    return _status(pid, "VmRSS") / 1024
+
+
+def peak_resident_mib(pid: int) -> float:
+    return _status(pid, "VmHWM") / 1024
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if _status(int(entry.name), "PPid") == pid:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def role(pid: int) -> str:
+    """The second word of its command line: what `falaj` was started as."""
+    words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return words[1].decode() if len(words) > 1 else ""
