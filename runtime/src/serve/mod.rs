@@ -118,11 +118,17 @@ pub async fn serve(
     }
     state.shadows.settle().await;
     state.capture.flush().await;
-    // The writer and the reporter end when nobody can hand them anything.
+    // The writer and the reporter end when nobody can hand them anything. A
+    // connection that did not end in time still could, and is not waited for.
     drop((state, events));
-    capturing.await?;
-    reporting.await?;
-    Ok(())
+    let ended = async {
+        capturing.await?;
+        reporting.await
+    };
+    match tokio::time::timeout(limits.drain, ended).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => anyhow::bail!("the captures were not written within {} s", limits.drain.as_secs()),
+    }
 }
 
 /// Does what the server says until it says no more. Gives the task that serves

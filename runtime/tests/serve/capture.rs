@@ -191,3 +191,18 @@ async fn when_the_server_is_gone_segments_are_closed_and_the_process_ends() {
     let captured = capture::open(&files[0], &serving.key, "employed").unwrap();
     assert_eq!(captured.predictions.num_rows(), 1);
 }
+
+#[tokio::test]
+async fn what_a_crash_left_unfinished_is_removed_once_it_is_old() {
+    let mut serving = Serving::with(&[("champion", variant(1, 100, false, 0.5))]).await;
+    let directory = serving.captures.path().join("employed");
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, age) in [(".tmp-old", 3_600), (".tmp-young", 1)] {
+        let file = std::fs::File::create(directory.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+    assert_eq!(serving.invoker().infer(&request("1", 44, "public")).await.0, 200);
+    assert_eq!(serving.flush().await.len(), 1);
+    assert!(!directory.join(".tmp-old").exists());
+    assert!(directory.join(".tmp-young").exists());
+}

@@ -230,7 +230,7 @@ impl Values {
             (Self::Text(own), other) => texts(other, place, width).for_each(|v| own.append_value(v)),
             // Two variants disagree about the type: what both have is text.
             (_, other) => {
-                let mut text = self.to_text();
+                let mut text = self.take_text();
                 match other {
                     Data::Text(values) => pick(values, place, width).for_each(|v| text.append_value(v)),
                     other => texts(other, place, width).for_each(|v| text.append_value(v)),
@@ -240,7 +240,7 @@ impl Values {
         }
     }
 
-    fn to_text(&mut self) -> StringBuilder {
+    fn take_text(&mut self) -> StringBuilder {
         let array = self.finish();
         let mut text = StringBuilder::new();
         // Every primitive type can be cast to text.

@@ -1,7 +1,7 @@
 //! The task that turns entries into segments.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ use crate::serve::protocol::FromServe;
 /// Entries are taken in batches this far apart, so that a request does not pay
 /// for waking the writer.
 const PACE: Duration = Duration::from_millis(20);
+/// A file without its final name after this long is nobody's.
+const ABANDONED: Duration = Duration::from_secs(600);
 /// How often ages are looked at while nothing arrives.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -28,6 +30,8 @@ pub(super) struct Writer {
     metrics: Arc<Metrics>,
     /// By endpoint.
     open: HashMap<String, Open>,
+    /// Directories in which nothing unfinished is left.
+    swept: HashSet<PathBuf>,
 }
 
 struct Open {
@@ -43,7 +47,7 @@ impl Writer {
         queued_values: Arc<AtomicUsize>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { entries, events, queued_values, metrics, open: HashMap::new() }
+        Self { entries, events, queued_values, metrics, open: HashMap::new(), swept: HashSet::new() }
     }
 
     pub async fn run(mut self) {
@@ -106,6 +110,9 @@ impl Writer {
         if self.open.get(&target.endpoint).is_some_and(other) {
             self.close(other).await;
         }
+        if self.swept.insert(target.directory.clone()) {
+            sweep(&target.directory);
+        }
         self.open.entry(target.endpoint.clone()).or_insert_with(|| Open {
             target: target.clone(),
             since: Instant::now(),
@@ -161,4 +168,17 @@ fn write(segment: Segment, target: &Target, name: &str) -> Result<(), String> {
 fn make_directory(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Removes what a crash left unfinished: sealed, without its key, and of no
+/// use. Young files may be those of another process that is draining.
+fn sweep(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let old = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+        if entry.file_name().to_string_lossy().starts_with(".tmp-") && old.is_some_and(|age| age > ABANDONED) {
+            let removed = std::fs::remove_file(entry.path());
+            tracing::info!(?removed, "an unfinished capture segment was removed");
+        }
+    }
 }
