@@ -147,14 +147,15 @@ impl<'a> InferRequest<'a> {
     /// Naming the first input that is missing, unknown, given twice, or not what
     /// the model takes.
     pub fn tensors(&self, specs: &[InputSpec]) -> Result<Tensors, Error> {
-        self.check_names(specs)?;
         let mut binary = self.binary;
         let mut tensors: Vec<Option<Tensor>> = specs.iter().map(|_| None).collect();
         let mut rows: Option<(&str, usize)> = None;
         // Binary data stands in the order of the request's inputs.
-        for input in &self.inputs {
-            let Some(index) = specs.iter().position(|spec| spec.name == input.name) else { continue };
-            let (Some(spec), Some(slot)) = (specs.get(index), tensors.get_mut(index)) else { continue };
+        for (place, input) in self.inputs.iter().enumerate() {
+            let (spec, slot) = slot(specs, &mut tensors, place, &input.name)?;
+            if slot.is_some() {
+                return Err(Error::input(&input.name, "given twice"));
+            }
             let tensor = input.tensor(spec, &mut binary).map_err(|problem| Error::input(&spec.name, problem))?;
             if spec.shape.first() == Some(&-1) {
                 let own = tensor.shape().first().copied().unwrap_or_default();
@@ -170,26 +171,32 @@ impl<'a> InferRequest<'a> {
             let problem = format!("{} bytes of binary data belong to no input", binary.len());
             return Err(Error::bad_request(problem));
         }
-        Ok(specs.iter().map(|spec| spec.name.clone()).zip(tensors.into_iter().flatten()).collect())
+        let named = specs.iter().zip(tensors).map(|(spec, tensor)| match tensor {
+            Some(tensor) => Ok((spec.name.clone(), tensor)),
+            None => {
+                let (datatype, shape) = (spec.datatype.name(), &spec.shape);
+                let problem = format!("missing; the model takes it as {datatype} of shape {shape:?}");
+                Err(Error::input(&spec.name, problem))
+            }
+        });
+        named.collect()
     }
+}
 
-    fn check_names(&self, specs: &[InputSpec]) -> Result<(), Error> {
-        for (index, input) in self.inputs.iter().enumerate() {
-            if !specs.iter().any(|spec| spec.name == input.name) {
-                let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-                let problem = format!("the model has no such input; it takes {}", names.join(", "));
-                return Err(Error::input(&input.name, problem));
-            }
-            if self.inputs.iter().take(index).any(|other| other.name == input.name) {
-                return Err(Error::input(&input.name, "given twice"));
-            }
-        }
-        let missing = specs.iter().find(|spec| !self.inputs.iter().any(|input| input.name == spec.name));
-        missing.map_or(Ok(()), |spec| {
-            let problem = format!("missing; the model takes it as {} of shape {:?}", spec.datatype.name(), spec.shape);
-            Err(Error::input(&spec.name, problem))
-        })
-    }
+/// The spec of this name and where its tensor goes. Callers mostly send the
+/// inputs in the order of the model's, so that place is looked at first.
+fn slot<'s, 't>(
+    specs: &'s [InputSpec],
+    tensors: &'t mut [Option<Tensor>],
+    place: usize,
+    name: &str,
+) -> Result<(&'s InputSpec, &'t mut Option<Tensor>), Error> {
+    let is_here = specs.get(place).is_some_and(|spec| spec.name == name);
+    let index = if is_here { Some(place) } else { specs.iter().position(|spec| spec.name == name) };
+    index.and_then(|index| Some((specs.get(index)?, tensors.get_mut(index)?))).ok_or_else(|| {
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        Error::input(name, format!("the model has no such input; it takes {}", names.join(", ")))
+    })
 }
 
 impl Input<'_> {
