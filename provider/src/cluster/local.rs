@@ -11,6 +11,7 @@ use falaj_api::local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, Running, SEED_FI
 
 use super::process;
 use super::runtime::{Bundle, Installed, current, make_private_dir, write_whole};
+use super::service::{Service, Starting, Unit};
 use crate::connection::{Connection, VERSION, release};
 
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -49,6 +50,18 @@ pub enum LocalError {
     NotStopped { dir: PathBuf, seconds: u64 },
     #[error("{0}")]
     Downgrade(String),
+    #[error("{command} failed: {said}")]
+    Service { command: String, said: String },
+    #[error(
+        "{path} is not the unit of the data directory {dir}, but of another cluster of this name; give this one another name, or remove that unit"
+    )]
+    ForeignUnit { path: PathBuf, dir: PathBuf },
+}
+
+/// A server that was asked to start, and by whom.
+enum Begun {
+    Process(process::Started),
+    Unit(Starting),
 }
 
 impl LocalError {
@@ -94,6 +107,47 @@ impl LocalCluster {
         Ok(Planted { seed, fresh: true })
     }
 
+    /// What keeps the server running.
+    pub fn service(&self) -> Service {
+        if self.unit().is_some() { Service::Systemd } else { Service::None }
+    }
+
+    /// The unit that keeps the server running, if one does.
+    fn unit(&self) -> Option<Unit> {
+        Unit::of(&self.name, &self.dir).filter(Unit::exists)
+    }
+
+    /// Hands the server over to what is to keep it running from now on. True if
+    /// it was another before: the server answers elsewhere now.
+    ///
+    /// # Errors
+    /// It does not come up there. It is left as it would be without a service.
+    pub async fn keep_by(&self, service: Service) -> Result<bool, LocalError> {
+        if self.service() == service {
+            return Ok(false);
+        }
+        let _start = process::lock_start(&self.dir, START_TIMEOUT).await?;
+        if let Some(unit) = self.unit() {
+            unit.remove().await?;
+        }
+        process::stop(&self.dir).await?;
+        tracing::info!(cluster = self.name, %service, "handing the runtime over");
+        match (service, Unit::of(&self.name, &self.dir)) {
+            (Service::Systemd, Some(unit)) => {
+                let handed_over = match self.start_by(&unit).await {
+                    Ok(begun) => self.wait_for(Some(begun)).await,
+                    Err(error) => Err(error),
+                };
+                if handed_over.is_err() && unit.exists() {
+                    unit.remove().await?;
+                }
+                handed_over?;
+            }
+            _ => drop(self.start().await?),
+        }
+        Ok(true)
+    }
+
     /// A connection to the cluster's server, which is started if it is down.
     pub async fn ensure_running(&self) -> Result<Connection, LocalError> {
         if let Some(connection) = self.answering().await {
@@ -124,13 +178,23 @@ impl LocalCluster {
                 self.name, installed.version
             )));
         }
-        process::stop(&self.dir).await?;
+        self.stop().await?;
         Bundle::find()?.install(&self.dir)?;
         self.start().await
     }
 
+    async fn stop(&self) -> Result<(), LocalError> {
+        if let Some(unit) = self.unit() {
+            unit.stop().await?;
+        }
+        process::stop(&self.dir).await
+    }
+
     /// Stops the server and removes everything of the cluster.
     pub async fn remove(&self) -> Result<(), LocalError> {
+        if let Some(unit) = self.unit() {
+            unit.remove().await?;
+        }
         process::stop(&self.dir).await?;
         let failed = |source| LocalError::io(format!("remove {}", self.dir.display()), source);
         // Out of the way in one step, so that nothing half removed is ever found.
@@ -169,24 +233,39 @@ impl LocalCluster {
     }
 
     async fn start(&self) -> Result<Connection, LocalError> {
-        let installed = self.installed()?;
-        tracing::info!(cluster = self.name, version = installed.version, "starting the cluster's runtime");
-        let started = process::start(&self.dir, &installed)?;
-        self.wait_for(Some(started)).await
+        let begun = match self.unit() {
+            Some(unit) => self.start_by(&unit).await?,
+            None => {
+                let installed = self.installed()?;
+                tracing::info!(cluster = self.name, version = installed.version, "starting the cluster's runtime");
+                Begun::Process(process::start(&self.dir, &installed)?)
+            }
+        };
+        self.wait_for(Some(begun)).await
+    }
+
+    async fn start_by(&self, unit: &Unit) -> Result<Begun, LocalError> {
+        let key = self.seed()?.map(|seed| seed.spec.kms_key.uri.to_string()).unwrap_or_default();
+        unit.start(&self.installed()?, &key).await.map(Begun::Unit)
     }
 
     /// Waits until the server answers: one that was started here, or by another.
-    async fn wait_for(&self, mut started: Option<process::Started>) -> Result<Connection, LocalError> {
-        let begun = Instant::now();
+    async fn wait_for(&self, mut begun: Option<Begun>) -> Result<Connection, LocalError> {
+        let since = Instant::now();
         let mut reason = "it has not said where it answers".to_owned();
         let mut told = 0;
-        while begun.elapsed() < START_TIMEOUT {
-            if let Some(ended) = started.as_mut().and_then(|started| started.ended(&self.dir)) {
+        while since.elapsed() < START_TIMEOUT {
+            let ended = match &mut begun {
+                Some(Begun::Process(started)) => started.ended(&self.dir),
+                Some(Begun::Unit(starting)) => starting.ended().await,
+                None => None,
+            };
+            if let Some(ended) = ended {
                 return Err(ended);
             }
-            let running = match &started {
-                Some(started) => started.running(&self.dir),
-                None => process::running(&self.dir),
+            let running = match &begun {
+                Some(Begun::Process(started)) => started.running(&self.dir),
+                _ => process::running(&self.dir),
             };
             if let Some(running) = running {
                 match self.open(&running).await {
@@ -194,11 +273,11 @@ impl LocalCluster {
                     Err(error) => reason = error.to_string(),
                 }
             }
-            if begun.elapsed().as_secs() / 5 > told {
-                told = begun.elapsed().as_secs() / 5;
+            if since.elapsed().as_secs() / 5 > told {
+                told = since.elapsed().as_secs() / 5;
                 tracing::info!(
                     cluster = self.name,
-                    seconds = begun.elapsed().as_secs(),
+                    seconds = since.elapsed().as_secs(),
                     reason,
                     "waiting for the runtime"
                 );

@@ -28,10 +28,8 @@ pub struct Started {
 /// stays open in it, or the host would wait for it for ever. It leaves the
 /// provider's session by itself, which the leader of a process group could not.
 pub fn start(dir: &Path, installed: &Installed) -> Result<Started, LocalError> {
-    let log_path = dir.join(SERVER_LOG);
     let failed = |source| LocalError::io(format!("start {}", installed.program(dir).display()), source);
-    make_private_dir(log_path.parent().unwrap_or(dir)).map_err(failed)?;
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&log_path).map_err(failed)?;
+    let log = open_log(dir).map_err(failed)?;
     let log_from = log.metadata().map_err(failed)?.len();
     let mut command = Command::new(installed.program(dir));
     command.arg("server").arg("--data-dir").arg(dir);
@@ -48,6 +46,13 @@ pub fn start(dir: &Path, installed: &Installed) -> Result<Started, LocalError> {
     let child = command.current_dir(dir).stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(failed)?;
     tracing::info!(pid = child.id(), "started the runtime");
     Ok(Started { child, log_from })
+}
+
+/// The server's log, to write at its end.
+pub fn open_log(dir: &Path) -> std::io::Result<File> {
+    let path = dir.join(SERVER_LOG);
+    make_private_dir(path.parent().unwrap_or(dir))?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 impl Started {

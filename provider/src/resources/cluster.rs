@@ -22,7 +22,7 @@ use crate::attributes::posture::{self, Declared as Facts};
 use crate::attributes::{
     KmsKeyModel, PostureModel, ResidencyModel, blank, differs, kms_key, object, residency, rules, want, wanted,
 };
-use crate::cluster::LocalError;
+use crate::cluster::{LocalError, Service, service};
 use crate::connection::{Connection, Shared, VERSION, release};
 use crate::{errors, place};
 
@@ -77,8 +77,8 @@ object!(ClusterModel);
 /// A cluster of one machine, in a directory below the provider's `data_dir`.
 #[derive(Model, Debug, Clone)]
 pub struct LocalModel {
-    /// What keeps it running: `none` (the provider starts it when it needs it).
-    #[attr(default = "none", validate = [validate::one_of(["none"])])]
+    /// What keeps it running: `none` (the provider starts it when it needs it) or `systemd` (it starts with the machine, and again when it ends).
+    #[attr(default = "none", validate = [validate::one_of(["none", "systemd"])])]
     pub service: Attr<String>,
 }
 
@@ -220,16 +220,49 @@ async fn bring_up(shared: &Shared, name: &str, spec: &ClusterSpec) -> Result<Arc
     }
 }
 
-/// Another release in the place of the one that runs, where the plan asks for it.
-async fn upgraded(shared: &Shared, name: &str, asked: &Attr<String>) -> Result<Arc<Connection>, Diagnostics> {
+/// The cluster's runtime, of the release and under the service that are planned.
+async fn arranged(shared: &Shared, name: &str, model: &ClusterModel) -> Result<Arc<Connection>, Diagnostics> {
     let connection = shared.connect(name).await?;
-    let Some(asked) = asked.known().filter(|asked| **asked != connection.runtime.version) else {
+    let local = shared.local(name)?;
+    let runs = &connection.runtime.version;
+    let mut arranged = false;
+    if let Some(asked) = model.runtime_version.known().filter(|asked| *asked != runs) {
+        tracing::info!(cluster = name, from = runs, to = asked, "upgrading the runtime");
+        local.upgrade().await.map_err(|error| local_error(&error, name))?;
+        arranged = true;
+    }
+    arranged |= local.keep_by(service_of(model)).await.map_err(|error| local_error(&error, name))?;
+    if !arranged {
         return Ok(connection);
-    };
-    tracing::info!(cluster = name, from = connection.runtime.version, to = asked, "upgrading the runtime");
-    shared.local(name)?.upgrade().await.map_err(|error| local_error(&error, name))?;
+    }
     shared.forget(name).await;
     Ok(shared.connect(name).await?)
+}
+
+/// What is to keep the server running.
+fn service_of(model: &ClusterModel) -> Service {
+    Service::of(model.local.known().and_then(|local| local.service.as_deref()).unwrap_or_default())
+}
+
+/// A service needs a systemd that answers.
+async fn check_service(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
+    let changes = plan.prior.as_ref().is_none_or(|prior| service_of(prior) != Service::Systemd);
+    if !changes || service_of(&plan.planned) != Service::Systemd {
+        return;
+    }
+    let path = AttributePath::root("local").attribute("service");
+    if let Err(reason) = service::available().await {
+        problems.error_at(
+            path,
+            "No systemd can keep this cluster running",
+            format!("Here {reason}. Write service = \"none\" and let what supervises this machine run the cluster (the provider also starts it whenever it needs it), or apply this where systemd runs."),
+        );
+    } else if service::ends_at_logout() {
+        ctx.warn(
+            "The cluster ends when its user logs out",
+            "systemd keeps the services of a user only while somebody is logged in. Run `loginctl enable-linger` once to keep them from the start of the machine on.",
+        );
+    }
 }
 
 async fn put(
@@ -315,6 +348,7 @@ impl Resource for ClusterResource {
         plan.planned.effective_labels = labels::merge(&provided, &plan.planned.labels);
         complete_posture(&mut plan.planned);
         check_version(ctx, plan, &mut problems);
+        check_service(ctx, plan, &mut problems).await;
         check_key_is_kept(plan, &mut problems);
         if let Some(shared) = shared
             && differs(plan.prior.as_ref(), &plan.planned)
@@ -333,7 +367,7 @@ impl Resource for ClusterResource {
         let name = want(&model.name, "name")?.clone();
         let shared = ctx.shared()?;
         bring_up(shared, &name, &spec(&model, model.effective_labels.clone().or_default())?).await?;
-        let connection = upgraded(shared, &name, &model.runtime_version).await?;
+        let connection = arranged(shared, &name, &model).await?;
         let (id, record) = put(&connection, &model, None).await?;
         settle(ctx, &connection, model, id, record).await
     }
@@ -363,8 +397,9 @@ impl Resource for ClusterResource {
             model.kms_key = Attr::Known(KmsKeyModel::of(&record.spec.kms_key));
             model.residency = record.spec.residency.as_ref().map(residency::model).into();
         }
-        if model.local.is_null() {
-            model.local = Attr::Known(LocalModel { service: "none".into() });
+        let local = ctx.shared()?.local(&id.place.cluster)?;
+        if model.local.is_null() || local.dir().exists() {
+            model.local = Attr::Known(LocalModel { service: local.service().to_string().into() });
         }
         model.labels = Attr::Known(labels::own(&ctx.shared()?.labels, &model.labels, &found));
         model.effective_labels = Attr::Known(found);
@@ -383,7 +418,7 @@ impl Resource for ClusterResource {
     ) -> Result<ClusterModel, Failure<ClusterModel>> {
         let model = plan.planned;
         let id = known_id(plan.prior.as_ref().map_or(&model.id, |prior| &prior.id))?;
-        let connection = upgraded(ctx.shared()?, &id.place.cluster, &model.runtime_version).await?;
+        let connection = arranged(ctx.shared()?, &id.place.cluster, &model).await?;
         let (id, record) = put(&connection, &model, Some(id.uid)).await?;
         settle(ctx, &connection, model, id, record).await
     }
