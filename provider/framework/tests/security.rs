@@ -172,6 +172,8 @@ async fn the_host_is_served() {
     let mut provider = ProviderClient::new(channel.clone());
     let schema = provider.get_provider_schema(get_provider_schema::Request {}).await.expect("a schema").into_inner();
     assert!(schema.resource_schemas.contains_key("note_note"));
+    let again = provider.get_provider_schema(get_provider_schema::Request {}).await.expect("a schema").into_inner();
+    assert_eq!(again, schema);
 
     // It goes on serving after a stop, and ends on a shutdown.
     provider.stop_provider(stop_provider::Request {}).await.expect("a stop");

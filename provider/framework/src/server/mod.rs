@@ -1,5 +1,6 @@
 //! The process that a host starts: handshake, connections, services, end.
 
+mod cached_schema;
 mod handshake;
 mod lifetime;
 mod listener;
@@ -105,7 +106,7 @@ async fn run<P: Provider>(
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     let server = Server::builder()
-        .add_service(provider_server)
+        .add_service(cached_schema::CachedSchema { inner: provider_server, provider: service.clone() })
         .add_service(GrpcControllerServer::new(plugin::Controller(stop.clone())))
         .add_service(GrpcStdioServer::new(plugin::Stdio(stop.clone())))
         .add_service(GrpcBrokerServer::new(plugin::Broker(stop.clone())))

@@ -8,10 +8,12 @@ mod schemas;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
+use super::cached_schema::frame;
 use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, contracts_are_checked, guarded, read_known};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as ProviderService;
@@ -34,7 +36,7 @@ struct Inner<P: Provider> {
     config_type: Type,
     shared: RwLock<Option<Arc<P::Shared>>>,
     cancellation: Mutex<CancellationToken>,
-    schemas: OnceLock<proto::get_provider_schema::Response>,
+    framed_schema: OnceLock<Bytes>,
     operations: TaskTracker,
 }
 
@@ -62,7 +64,7 @@ impl<P: Provider> Service<P> {
             config_type,
             shared: RwLock::new(None),
             cancellation: Mutex::new(CancellationToken::new()),
-            schemas: OnceLock::new(),
+            framed_schema: OnceLock::new(),
             operations: TaskTracker::new(),
         }))
     }
@@ -70,6 +72,21 @@ impl<P: Provider> Service<P> {
     /// What a host would refuse in the schemas.
     pub fn schema_problems(&self) -> Vec<String> {
         schema_problems::<P>(&self.0.registry, &self.0.config_schema)
+    }
+
+    /// The schemas, with what a host would refuse in them.
+    fn checked_schemas(&self) -> proto::get_provider_schema::Response {
+        let mut schemas = self.0.all_schemas();
+        if contracts_are_checked() {
+            let broken = |problem| Diagnostic::error("This provider's schema is broken").detail(problem);
+            schemas.diagnostics = convert::diagnostics(self.schema_problems().into_iter().map(broken).collect());
+        }
+        schemas
+    }
+
+    /// The schemas as a gRPC message, made once.
+    pub fn framed_schema(&self) -> Bytes {
+        self.0.framed_schema.get_or_init(|| frame(&self.checked_schemas())).clone()
     }
 
     /// What the configuration made.
@@ -164,16 +181,7 @@ impl<P: Provider> ProviderService for Service<P> {
         &self,
         _: Request<proto::get_provider_schema::Request>,
     ) -> Result<Response<proto::get_provider_schema::Response>, Status> {
-        let made = self.0.schemas.get_or_init(|| {
-            let mut schemas = self.0.all_schemas();
-            if contracts_are_checked() {
-                let found = self.schema_problems().into_iter();
-                let broken = |problem| Diagnostic::error("This provider's schema is broken").detail(problem);
-                schemas.diagnostics = convert::diagnostics(found.map(broken).collect());
-            }
-            schemas
-        });
-        Ok(Response::new(made.clone()))
+        Ok(Response::new(self.checked_schemas()))
     }
 
     async fn get_resource_identity_schemas(
