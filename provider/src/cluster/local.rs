@@ -40,7 +40,7 @@ pub enum LocalError {
         "the runtime that belongs to this provider is missing: there is no {path}. It comes in the same archive as the provider; FALAJ_RUNTIME may name it elsewhere"
     )]
     NoRuntime { path: PathBuf },
-    #[error("the runtime ended at once ({status}); it said:\n{said}\nThe whole log is {log}")]
+    #[error("the runtime ended at once ({status}): {said}")]
     Ended { status: String, said: String, log: PathBuf },
     #[error("the runtime did not answer within {seconds} s: {reason}. Its log is {log}")]
     Silent { seconds: u64, reason: String, log: PathBuf },
@@ -50,7 +50,7 @@ pub enum LocalError {
     NotStopped { dir: PathBuf, seconds: u64 },
     #[error("{0}")]
     Downgrade(String),
-    #[error("{command} failed: {said}")]
+    #[error("{command} failed: {said}. systemd keeps this cluster running (local.service), so it has to answer here")]
     Service { command: String, said: String },
     #[error(
         "{path} is not the unit of the data directory {dir}, but of another cluster of this name; give this one another name, or remove that unit"
@@ -95,7 +95,7 @@ impl LocalCluster {
     /// decides.
     pub fn plant(&self, spec: &ClusterSpec) -> Result<Planted, LocalError> {
         let before = self.seed()?;
-        if let Some(seed) = before.as_ref().filter(|_| self.dir.join(ADMIN_DIR).exists()) {
+        if let Some(seed) = before.as_ref().filter(|_| self.has_lived()) {
             return Ok(Planted { seed: seed.clone(), fresh: false });
         }
         let failed = |source| LocalError::io(format!("make the data directory {}", self.dir.display()), source);
@@ -107,6 +107,11 @@ impl LocalCluster {
         Ok(Planted { seed, fresh: true })
     }
 
+    /// Whether a runtime has ever come to life here.
+    pub fn has_lived(&self) -> bool {
+        self.dir.join(ADMIN_DIR).exists()
+    }
+
     /// What keeps the server running.
     pub fn service(&self) -> Service {
         if self.unit().is_some() { Service::Systemd } else { Service::None }
@@ -114,7 +119,7 @@ impl LocalCluster {
 
     /// The unit that keeps the server running, if one does.
     fn unit(&self) -> Option<Unit> {
-        Unit::of(&self.name, &self.dir).filter(Unit::exists)
+        Unit::of(&self.name, &self.dir).ok().filter(Unit::exists)
     }
 
     /// Hands the server over to what is to keep it running from now on. True if
@@ -132,8 +137,10 @@ impl LocalCluster {
         }
         process::stop(&self.dir).await?;
         tracing::info!(cluster = self.name, %service, "handing the runtime over");
-        match (service, Unit::of(&self.name, &self.dir)) {
-            (Service::Systemd, Some(unit)) => {
+        match service {
+            Service::None => drop(self.start().await?),
+            Service::Systemd => {
+                let unit = Unit::of(&self.name, &self.dir)?;
                 let handed_over = match self.start_by(&unit).await {
                     Ok(begun) => self.wait_for(Some(begun)).await,
                     Err(error) => Err(error),
@@ -143,7 +150,6 @@ impl LocalCluster {
                 }
                 handed_over?;
             }
-            _ => drop(self.start().await?),
         }
         Ok(true)
     }

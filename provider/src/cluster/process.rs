@@ -139,7 +139,7 @@ fn is_ours(pid: u32, dir: &Path) -> bool {
     }
 }
 
-/// The end of what a log holds after `from`.
+/// Why a server ended: the end of what its log holds after `from`.
 pub fn last_lines(log: &Path, from: u64) -> String {
     let mut text = String::new();
     let read = File::open(log).and_then(|mut file| {
@@ -154,5 +154,9 @@ pub fn last_lines(log: &Path, from: u64) -> String {
         return format!("(its log cannot be read: {error})");
     }
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
+    // What the program says when it gives up is the reason; the log before it is not.
+    if let Some(reason) = lines.iter().rev().find_map(|line| line.strip_prefix("falaj: ")) {
+        return reason.to_owned();
+    }
+    format!("it said\n{}", lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n"))
 }

@@ -110,18 +110,21 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// `None` where this user can have no units.
-    pub fn of(cluster: &str, dir: &Path) -> Option<Self> {
+    /// # Errors
+    /// It is not known where the units of this user are.
+    pub fn of(cluster: &str, dir: &Path) -> Result<Self, LocalError> {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = if is_root() {
             PathBuf::from("/etc/systemd/system")
         } else {
-            let settings = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")))?;
+            let settings = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+            let unknown = || io::Error::other("neither XDG_CONFIG_HOME nor HOME is set");
+            let settings = settings.ok_or_else(|| LocalError::io("find this user's systemd units", unknown()))?;
             settings.join("systemd/user")
         };
         let name = format!("falaj-{cluster}.service");
         let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        Some(Self { cluster: cluster.to_owned(), dir, path: folder.join(&name), name })
+        Ok(Self { cluster: cluster.to_owned(), dir, path: folder.join(&name), name })
     }
 
     /// Whether there is such a unit, and it is of this data directory.

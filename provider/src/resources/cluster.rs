@@ -22,7 +22,7 @@ use crate::attributes::posture::{self, Declared as Facts};
 use crate::attributes::{
     KmsKeyModel, PostureModel, ResidencyModel, blank, differs, kms_key, object, residency, rules, want, wanted,
 };
-use crate::cluster::{LocalError, Service, service};
+use crate::cluster::{LocalCluster, LocalError, Service, service};
 use crate::connection::{Connection, Shared, VERSION, release};
 use crate::{errors, place};
 
@@ -215,28 +215,51 @@ async fn bring_up(shared: &Shared, name: &str, spec: &ClusterSpec) -> Result<Arc
             {
                 tracing::warn!(%error, "the new data directory could not be removed");
             }
-            Err(error.into())
+            Err(Diagnostic::error(format!("The cluster {name:?} could not be brought up")).detail(error.detail).into())
         }
     }
 }
 
 /// The cluster's runtime, of the release and under the service that are planned.
-async fn arranged(shared: &Shared, name: &str, model: &ClusterModel) -> Result<Arc<Connection>, Diagnostics> {
+async fn arranged(
+    shared: &Shared,
+    name: &str,
+    model: &ClusterModel,
+    prior: Option<&ClusterModel>,
+) -> Result<Arc<Connection>, Diagnostics> {
     let connection = shared.connect(name).await?;
-    let local = shared.local(name)?;
     let runs = &connection.runtime.version;
     let mut arranged = false;
     if let Some(asked) = model.runtime_version.known().filter(|asked| *asked != runs) {
         tracing::info!(cluster = name, from = runs, to = asked, "upgrading the runtime");
-        local.upgrade().await.map_err(|error| local_error(&error, name))?;
+        shared.local(name)?.upgrade().await.map_err(|error| local_error(&error, name))?;
         arranged = true;
     }
-    arranged |= local.keep_by(service_of(model)).await.map_err(|error| local_error(&error, name))?;
+    let service = service_of(model);
+    match kept_here(shared, name, &connection.runtime.cluster_uid) {
+        Some(local) => arranged |= local.keep_by(service).await.map_err(|error| local_error(&error, name))?,
+        None if prior.is_some_and(|prior| service_of(prior) != service) => {
+            return Err(Diagnostic::error(format!("The cluster {name:?} is not on this machine"))
+                .detail(
+                    "What keeps a cluster running can only be changed where its data directory is. Apply this there.",
+                )
+                .at(AttributePath::root("local").attribute("service"))
+                .into());
+        }
+        None => {}
+    }
     if !arranged {
         return Ok(connection);
     }
     shared.forget(name).await;
     Ok(shared.connect(name).await?)
+}
+
+/// The cluster, if its data directory is on this machine.
+fn kept_here(shared: &Shared, name: &str, uid: &str) -> Option<LocalCluster> {
+    let local = shared.local(name).ok()?;
+    let seed = local.seed().ok()??;
+    (seed.uid == uid).then_some(local)
 }
 
 /// What is to keep the server running.
@@ -367,7 +390,7 @@ impl Resource for ClusterResource {
         let name = want(&model.name, "name")?.clone();
         let shared = ctx.shared()?;
         bring_up(shared, &name, &spec(&model, model.effective_labels.clone().or_default())?).await?;
-        let connection = arranged(shared, &name, &model).await?;
+        let connection = arranged(shared, &name, &model, None).await?;
         let (id, record) = put(&connection, &model, None).await?;
         settle(ctx, &connection, model, id, record).await
     }
@@ -397,9 +420,12 @@ impl Resource for ClusterResource {
             model.kms_key = Attr::Known(KmsKeyModel::of(&record.spec.kms_key));
             model.residency = record.spec.residency.as_ref().map(residency::model).into();
         }
-        let local = ctx.shared()?.local(&id.place.cluster)?;
-        if model.local.is_null() || local.dir().exists() {
-            model.local = Attr::Known(LocalModel { service: local.service().to_string().into() });
+        match kept_here(ctx.shared()?, &id.place.cluster, &connection.runtime.cluster_uid) {
+            Some(local) => model.local = Attr::Known(LocalModel { service: local.service().to_string().into() }),
+            None if model.local.is_null() => {
+                model.local = Attr::Known(LocalModel { service: Service::None.to_string().into() });
+            }
+            None => {}
         }
         model.labels = Attr::Known(labels::own(&ctx.shared()?.labels, &model.labels, &found));
         model.effective_labels = Attr::Known(found);
@@ -418,7 +444,7 @@ impl Resource for ClusterResource {
     ) -> Result<ClusterModel, Failure<ClusterModel>> {
         let model = plan.planned;
         let id = known_id(plan.prior.as_ref().map_or(&model.id, |prior| &prior.id))?;
-        let connection = arranged(ctx.shared()?, &id.place.cluster, &model).await?;
+        let connection = arranged(ctx.shared()?, &id.place.cluster, &model, plan.prior.as_ref()).await?;
         let (id, record) = put(&connection, &model, Some(id.uid)).await?;
         settle(ctx, &connection, model, id, record).await
     }
