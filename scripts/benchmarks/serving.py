@@ -1,4 +1,4 @@
-"""Single-row predictions: `falaj serve` and FastAPI, the same model and the same load.
+"""Single-row predictions: `falaj serve` and its peers, the same model and the same load.
 
 The servers are up at once and are loaded one after the other, in rounds, so that
 what else the machine does meets all of them. The load comes from `falaj replay`.
@@ -35,9 +35,10 @@ class Server:
 
 @dataclass
 class Comparison:
-    """Two servers on equal terms."""
+    """Servers on equal terms."""
 
-    ours: Server
+    servers: list[Server]
+    # The one that the others are ratios of.
     peer: Server
 
 
@@ -58,27 +59,41 @@ class Serving:
     def measure(self, rounds: int, seconds: float) -> tuple[Comparison, Comparison, int, int]:
         """Everything off and everything on; then how many requests were captured of how many."""
         with contextlib.ExitStack() as started:
-            ours = self.start_ours(started)
-            peer = {"off": self.start_peer(started, tls=False), "on": self.start_peer(started, tls=True)}
-            off, on = (Comparison(ours[how], peer[how]) for how in ("off", "on"))
-            servers = [off.ours, off.peer, on.ours, on.peer]
+            off, on = self.start_ours(started)
+            bare = self.start_bare(started)
+            peer_off, peer_on = (self.start_peer(started, tls) for tls in (False, True))
+            servers = [off, bare, peer_off, on, peer_on]
             asked = 0
             for server in servers:
                 warm_up = self.load(server, CONNECTIONS[-1], 0)
-                asked += warm_up["requests"] if server is on.ours else 0
+                asked += warm_up["requests"] if server is on else 0
             for _ in range(rounds):
                 for connections in CONNECTIONS:
                     for server in servers:
                         server.slices[connections].append(self.load(server, connections, seconds))
-            asked += sum(found["requests"] for slices in on.ours.slices.values() for found in slices)
-            return off, on, self.captured(on.ours), asked
+            asked += sum(found["requests"] for slices in on.slices.values() for found in slices)
+            plain = Comparison([off, bare, peer_off], peer_off)
+            return plain, Comparison([on, peer_on], peer_on), self.captured(on), asked
 
-    def start_ours(self, started: contextlib.ExitStack) -> dict[str, Server]:
-        command = [self.root / "target/debug/examples/bench_serve", self.scratch, self.data / "people.parquet", self.onnxruntime]
+    def start_example(self, started: contextlib.ExitStack, name: str, *arguments) -> tuple[int, str]:
+        """Starts an example of the runtime; its process, and the line that it says."""
+        command = [self.root / "target/debug/examples" / name, *arguments]
         # It ends when its input does: leaving the context closes that and waits.
-        example = started.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-        said = json.loads(example.stdout.readline())
-        return {how: Server("`falaj serve`", found["url"], found["pid"]) for how, found in said.items()}
+        example = started.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        return example.pid, example.stdout.readline()
+
+    def start_ours(self, started: contextlib.ExitStack) -> list[Server]:
+        """Everything off, everything on. Also makes the model and the certificates."""
+        people = self.data / "people.parquet"
+        _, line = self.start_example(started, "bench_serve", self.scratch, people, self.onnxruntime)
+        said = json.loads(line)
+        return [Server("`falaj serve`", said[how]["url"], said[how]["pid"]) for how in ("off", "on")]
+
+    def start_bare(self, started: contextlib.ExitStack) -> Server:
+        pid, line = self.start_example(started, "bench_bare", self.scratch / "model.onnx", self.onnxruntime)
+        return Server("bare axum", line.strip(), pid)
 
     def start_peer(self, started: contextlib.ExitStack, tls: bool) -> Server:
         port = free_port()
