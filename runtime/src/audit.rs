@@ -9,12 +9,7 @@ use falaj_api::{
 };
 use falaj_store::audit::{self, ChainReport};
 
-use crate::{
-    control::{Control, store_problem},
-    data_dir::DataDir,
-    http::Routes,
-    identity::Principal,
-};
+use crate::{control::Control, data_dir::DataDir, http::Routes, identity::Principal, stored::store_problem};
 
 #[must_use]
 pub fn routes(routes: Routes) -> Routes {

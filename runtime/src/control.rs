@@ -1,28 +1,22 @@
 //! What every request and reconciler of the control plane shares.
 
-use std::path::PathBuf;
-
 use falaj_api::{Place, Problem, Region, Residency, cluster::ClusterSpec};
-use falaj_store::{Store, StoreError, audit, records};
+use falaj_store::{Store, audit, records};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    data_dir::DataDir,
-    identity::{Authority, Principal},
-    noun::{WorkspaceScope, from_json},
-    serving::Serving,
+    host::Host,
+    identity::Principal,
+    scope::WorkspaceScope,
+    serving::processes::Serving,
+    stored::{from_json, store_problem},
 };
 
 pub struct Control {
     pub store: Store,
     pub cluster: ClusterIdentity,
-    pub authority: Authority,
-    pub data: DataDir,
-    /// This program, for the processes it starts.
-    pub program: PathBuf,
-    /// The ONNX Runtime library; without it models are served natively.
-    pub onnxruntime: Option<PathBuf>,
+    pub host: Host,
     pub serving: Serving,
     /// Rung when an operation was recorded.
     pub work: Notify,
@@ -96,11 +90,4 @@ impl Control {
             tracing::error!(%error, "a refusal could not be told to the audit chain");
         }
     }
-}
-
-/// A failure of the store, as the caller sees it; the cause goes to the log.
-#[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-pub fn store_problem(error: StoreError) -> Problem {
-    tracing::error!(%error, "the store failed");
-    Problem::internal(format!("the runtime's store failed: {error}"))
 }

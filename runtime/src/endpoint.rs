@@ -11,12 +11,14 @@ use falaj_api::{
 use falaj_store::{Session, Tx, records};
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     http::Routes,
     identity::Principal,
     model::resolve,
-    noun::{self, Noun, Scope, find, from_json, scope},
+    noun::{self, Noun},
+    scope::{Scope, find, scope},
     serving::capture_key,
+    stored::{from_json, store_problem},
 };
 
 impl Noun for Endpoint {

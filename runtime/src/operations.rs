@@ -10,10 +10,10 @@ use falaj_api::{
 use falaj_store::{operations, records};
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     http::Routes,
     identity::Principal,
-    noun::from_json,
+    stored::{from_json, store_problem},
 };
 
 #[must_use]

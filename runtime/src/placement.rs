@@ -5,17 +5,17 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, process::St
 use anyhow::{Context, Result};
 use tokio::process::{Child, Command};
 
-use crate::control::Control;
+use crate::host::Host;
 
 /// A command of this program's with an empty environment, whose log goes to a
 /// file of its own. It is killed when the handle is dropped.
 ///
 /// # Errors
 /// The log cannot be opened.
-pub fn command(control: &Control, role: &str, log: &str) -> Result<Command> {
-    let logs = control.data.dir(&["logs"])?;
+pub fn command(host: &Host, role: &str, log: &str) -> Result<Command> {
+    let logs = host.data.dir(&["logs"])?;
     let log = open_log(&logs.join(log))?;
-    let mut command = Command::new(&control.program);
+    let mut command = Command::new(&host.program);
     command.arg(role).env_clear().current_dir("/").stderr(Stdio::from(log)).kill_on_drop(true);
     Ok(command)
 }

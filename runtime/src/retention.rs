@@ -15,8 +15,8 @@ use falaj_api::{
 use falaj_store::{Digest, records, versions};
 
 use crate::{
-    control::{Control, store_problem},
-    noun::from_json,
+    control::Control,
+    stored::{from_json, store_problem},
 };
 
 /// How often it is looked although nothing was deleted.
@@ -51,9 +51,9 @@ async fn sweep(control: &Control) -> Result<(), Problem> {
             control.store.blobs().delete_workspace(&uid).await.map_err(store_problem)?;
         }
     }
-    for uid in directories(&control.data.root().join("captures")) {
+    for uid in directories(&control.host.data.root().join("captures")) {
         if !known.contains(uid.as_str()) {
-            remove(&control.data.root().join("captures").join(&uid));
+            remove(&control.host.data.root().join("captures").join(&uid));
         }
     }
     for workspace in &workspaces {
@@ -79,7 +79,7 @@ async fn workspace_sweep(control: &Control, uid: &str) -> Result<(), Problem> {
     drop(session);
     control.store.blobs().collect(uid, &referenced, GRACE).await.map_err(store_problem)?;
     let endpoints: HashSet<&str> = endpoints.iter().map(|endpoint| endpoint.uid.as_str()).collect();
-    let captures = control.data.root().join("captures").join(uid);
+    let captures = control.host.data.root().join("captures").join(uid);
     let expired = SystemTime::now().checked_sub(keep_captures.unwrap_or(CAPTURES)).unwrap_or(SystemTime::UNIX_EPOCH);
     for endpoint in directories(&captures) {
         let directory = captures.join(&endpoint);

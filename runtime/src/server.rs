@@ -22,10 +22,12 @@ use crate::{
     VERSION, audit, cluster,
     control::{ClusterIdentity, Control},
     data_dir::{DataDir, write_private},
-    endpoint, http,
+    endpoint,
+    host::Host,
+    http,
     identity::{Acceptor, Authority, Principal},
     key, model, monitor, noun, operations, retention,
-    serving::{self, Serving},
+    serving::{self, processes::Serving},
     upload, workspace,
 };
 
@@ -81,17 +83,14 @@ pub async fn run(args: Args) -> Result<()> {
                 Custody::Service => "service",
             },
         },
-        authority,
-        program: std::env::current_exe()?,
-        onnxruntime,
+        host: Host { program: std::env::current_exe()?, onnxruntime, authority, data },
         serving: Serving::default(),
         work: Notify::new(),
         deleted: Notify::new(),
         stop: CancellationToken::new(),
-        data,
     });
     serve(&control).await?;
-    let _ = std::fs::remove_file(control.data.running_file());
+    let _ = std::fs::remove_file(control.host.data.running_file());
     control.store.close().await;
     tracing::info!("ended");
     Ok(())
@@ -100,8 +99,8 @@ pub async fn run(args: Args) -> Result<()> {
 async fn serve(control: &Arc<Control>) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("https://{}", listener.local_addr()?);
-    let leaf = control.authority.server(SERVER_DAYS)?;
-    let acceptor = Acceptor::new(&control.authority, &leaf, &control.cluster.uid)?;
+    let leaf = control.host.authority.server(SERVER_DAYS)?;
+    let acceptor = Acceptor::new(&control.host.authority, &leaf, &control.cluster.uid)?;
     issue_admin(control)?;
 
     let stop = control.stop.clone();
@@ -128,7 +127,7 @@ async fn serve(control: &Arc<Control>) -> Result<()> {
         cluster_uid: control.cluster.uid.clone(),
         machine_id: control.cluster.machine_id.clone(),
     };
-    write_private(&control.data.running_file(), &serde_json::to_vec_pretty(&running)?)?;
+    write_private(&control.host.data.running_file(), &serde_json::to_vec_pretty(&running)?)?;
     http::listen(listener, acceptor, routes().finish(control.clone()), control.stop.clone()).await;
     for task in [reconciler, worker, scheduler, keeper, renewal] {
         if let Err(error) = task.await {
@@ -176,9 +175,9 @@ async fn authority(data: &DataDir, seed: &Seed, kms: &dyn Kms) -> Result<Authori
 
 /// Writes the platform's certificate where the provider finds it.
 fn issue_admin(control: &Control) -> Result<()> {
-    let dir = control.data.dir(&[ADMIN_DIR])?;
-    let leaf = control.authority.client(&Principal::Platform, ADMIN_DAYS)?;
-    write_private(&dir.join(CA_FILE), control.authority.certificate_pem().as_bytes())?;
+    let dir = control.host.data.dir(&[ADMIN_DIR])?;
+    let leaf = control.host.authority.client(&Principal::Platform, ADMIN_DAYS)?;
+    write_private(&dir.join(CA_FILE), control.host.authority.certificate_pem().as_bytes())?;
     write_private(&dir.join(KEY_FILE), leaf.key_pem.as_bytes())?;
     write_private(&dir.join(CERT_FILE), leaf.certificate_pem.as_bytes())?;
     Ok(())

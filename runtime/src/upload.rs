@@ -17,10 +17,11 @@ use falaj_store::Digest;
 use futures::StreamExt;
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     http::{Routes, authorise, problem_response},
     identity::Principal,
-    noun::scope,
+    scope::scope,
+    stored::store_problem,
 };
 
 /// An upload may have this many bytes.

@@ -10,9 +10,11 @@ use falaj_store::{Session, records};
 
 use crate::{
     VERSION,
-    control::{Control, store_problem},
+    control::Control,
     http::Routes,
-    noun::{self, Noun, Scope},
+    noun::{self, Noun},
+    scope::Scope,
+    stored::store_problem,
 };
 
 impl Noun for Cluster {

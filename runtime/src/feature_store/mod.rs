@@ -11,8 +11,10 @@ use falaj_api::{
 use falaj_store::{Digest, Session, records};
 
 use crate::{
-    control::{Control, store_problem},
-    noun::{Noun, Scope, from_json},
+    control::Control,
+    noun::Noun,
+    scope::Scope,
+    stored::{from_json, store_problem},
 };
 
 impl Noun for FeatureStore {

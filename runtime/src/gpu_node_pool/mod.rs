@@ -6,10 +6,7 @@ use falaj_api::{
 };
 use falaj_store::records;
 
-use crate::{
-    control::Control,
-    noun::{Noun, Scope},
-};
+use crate::{control::Control, noun::Noun, scope::Scope};
 
 /// Where the NVIDIA driver lists its devices.
 const DRIVER_DEVICES: &str = "/proc/driver/nvidia/gpus";

@@ -15,9 +15,11 @@ use falaj_store::{Session, Tx, records, versions};
 use serde_json::json;
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     http::Routes,
-    noun::{self, Noun, Scope, find, from_json, to_json},
+    noun::{self, Noun},
+    scope::{Scope, find},
+    stored::{from_json, store_problem, to_json},
 };
 
 pub use registry::{resolve, version_document};

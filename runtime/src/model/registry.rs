@@ -12,10 +12,12 @@ use serde_json::json;
 
 use super::training;
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     http::Routes,
     identity::Principal,
-    noun::{find, from_json, get, scope},
+    noun::get,
+    scope::{find, scope},
+    stored::{from_json, store_problem},
 };
 
 /// The version that a number or an alias names.

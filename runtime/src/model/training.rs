@@ -19,11 +19,12 @@ use serde_json::json;
 use super::{gates, registry, spec_digest};
 use crate::{
     VERSION,
-    control::{Control, store_problem},
+    control::Control,
     feature_store::{read_source, stores},
-    noun::{Scope, WorkspaceScope, find, from_json, to_json},
     pipe::{Receiver, Sender},
     placement,
+    scope::{Scope, WorkspaceScope, find},
+    stored::{from_json, store_problem, to_json},
     train::protocol::{FromTrain, ToTrain},
 };
 
@@ -168,7 +169,7 @@ async fn in_process(
     now: Timestamp,
 ) -> Result<Trained, Problem> {
     let broke = |error: anyhow::Error| Problem::internal(format!("the training process failed: {error:#}"));
-    let mut command = placement::command(control, "train", "train.log").map_err(broke)?;
+    let mut command = placement::command(&control.host, "train", "train.log").map_err(broke)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = placement::spawn(command).map_err(broke)?;
     let mut input = Sender::new(child.stdin.take().context("no pipe to the process").map_err(broke)?);

@@ -18,10 +18,12 @@ use falaj_store::{Tx, records, reports};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     http::Routes,
     identity::Principal,
-    noun::{self, Noun, Scope, WorkspaceScope, find, from_json, scope},
+    noun::{self, Noun},
+    scope::{Scope, WorkspaceScope, find, scope},
+    stored::{from_json, store_problem},
 };
 
 impl Noun for Monitor {
@@ -47,7 +49,7 @@ impl Noun for Monitor {
         let workspace = scope.workspace()?;
         check_drift(control, workspace, spec).await?;
         let plain = workspace.spec.environment == Environment::Development;
-        let file = control.data.root().join("reports").join(&workspace.name).join(format!("{name}.html"));
+        let file = control.host.data.root().join("reports").join(&workspace.name).join(format!("{name}.html"));
         Ok(MonitorStatus { report_file: plain.then(|| file.display().to_string()) })
     }
 

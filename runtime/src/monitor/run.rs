@@ -23,11 +23,12 @@ use serde_json::json;
 
 use super::captured::{self, Seen, Wanted};
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     data_dir::{private_dir, write_private},
     model::{resolve, training, version_document},
-    noun::{Scope, WorkspaceScope, find, from_json, to_json},
+    scope::{Scope, WorkspaceScope, find},
     serving::capture_key,
+    stored::{from_json, store_problem, to_json},
     train::{protocol::BASELINE, read_ipc},
 };
 
@@ -76,7 +77,7 @@ pub async fn run(
     };
     let keys =
         control.store.keys(&capture_key(&subject.workspace.uid, &subject.endpoint.uid)).await.map_err(store_problem)?;
-    let directory = control.data.root().join("captures").join(&subject.workspace.uid).join(&subject.endpoint.uid);
+    let directory = control.host.data.root().join("captures").join(&subject.workspace.uid).join(&subject.endpoint.uid);
     let baseline =
         subject.version.artifacts.get(BASELINE).ok_or_else(|| Problem::internal("the version has no baseline"))?;
     let baseline = control.store.blobs().get(&subject.workspace.uid, baseline).await.map_err(store_problem)?;

@@ -2,6 +2,7 @@
 //! a snapshot of all its endpoints.
 
 mod process;
+pub mod processes;
 mod snapshot;
 
 pub use snapshot::capture_key;
@@ -11,53 +12,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::Result;
 use falaj_api::{Problem, endpoint::EndpointStatus, record::State};
 use falaj_store::records;
-use tokio::sync::{Mutex, Notify};
 
 use crate::{
-    control::{Control, store_problem},
-    noun::to_json,
+    control::Control,
     serve::protocol::FromServe,
+    stored::{store_problem, to_json},
 };
-use process::Process;
+use process::{Process, certify};
+use processes::PATIENCE;
 use snapshot::Desired;
 
-/// The processes that serve, by the uid of their workspace.
-#[derive(Default)]
-pub struct Serving {
-    changed: Notify,
-    live: Mutex<BTreeMap<String, Process>>,
-}
-
-/// How long a process gets to take a snapshot into service.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the processes are looked at although nothing was declared.
 const PERIOD: Duration = Duration::from_secs(30);
-
-impl Serving {
-    /// Something was declared or a version was published.
-    pub fn wake(&self) {
-        self.changed.notify_one();
-    }
-
-    /// Version by variant that an endpoint serves now; `None` while it does not.
-    pub async fn versions(&self, workspace_uid: &str, endpoint: &str) -> Option<BTreeMap<String, u32>> {
-        let live = self.live.lock().await;
-        live.get(workspace_uid)
-            .filter(|process| process.alive())
-            .and_then(|process| process.serving.get(endpoint).cloned())
-    }
-
-    /// Makes everything that was captured so far readable.
-    ///
-    /// # Errors
-    /// The process did not answer.
-    pub async fn flush(&self, workspace_uid: &str) -> Result<()> {
-        match self.live.lock().await.get_mut(workspace_uid) {
-            Some(process) if process.alive() => process.flush(PATIENCE).await,
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Reconciles until the server stops; then lets the processes finish.
 pub async fn reconciler(control: Arc<Control>) {
@@ -87,7 +53,7 @@ async fn reconcile(control: &Arc<Control>) -> Result<(), Problem> {
         if let Some(process) = live.remove(&uid) {
             process.drain().await;
         }
-        process::forget(control, &uid);
+        process::forget(&control.host, &uid);
     }
     for workspace in workspaces {
         let desired = snapshot::desired(control, &workspace).await?;
@@ -97,7 +63,7 @@ async fn reconcile(control: &Arc<Control>) -> Result<(), Problem> {
             }
             continue;
         }
-        let outcome = ensure(control, &mut live, &workspace.uid, &desired).await;
+        let outcome = ensure(control, &mut live, &workspace, &desired).await;
         record(control, &workspace.name, &desired, live.get(&workspace.uid), outcome).await?;
     }
     Ok(())
@@ -107,14 +73,18 @@ async fn reconcile(control: &Arc<Control>) -> Result<(), Problem> {
 async fn ensure(
     control: &Arc<Control>,
     live: &mut BTreeMap<String, Process>,
-    workspace_uid: &str,
+    workspace: &records::Record,
     desired: &Desired,
 ) -> Result<()> {
+    let workspace_uid = workspace.uid.as_str();
     if live.get(workspace_uid).is_some_and(|process| !process.alive()) {
         live.remove(workspace_uid);
     }
     if !live.contains_key(workspace_uid) {
-        live.insert(workspace_uid.to_owned(), Process::start(control, workspace_uid).await?);
+        live.insert(
+            workspace_uid.to_owned(),
+            Process::start(&control.host, control.serving.changed.clone(), workspace_uid).await?,
+        );
     }
     let Some(process) = live.get_mut(workspace_uid) else { return Ok(()) };
     if process.sent.as_ref() == Some(&desired.endpoints) {
@@ -126,7 +96,10 @@ async fn ensure(
             process.artifact(digest, *format, &bytes).await?;
         }
     }
-    match process.snapshot(control, desired, PATIENCE).await? {
+    for application in &desired.applications {
+        certify(&control.host, &workspace.name, application)?;
+    }
+    match process.snapshot(&desired.endpoints, &desired.artifacts, PATIENCE).await? {
         FromServe::Failed { reason, .. } => anyhow::bail!(reason),
         _ => {
             process.sent = Some(desired.endpoints.clone());
@@ -151,7 +124,7 @@ async fn record(
     for declared in &desired.records {
         let status = match process {
             Some(process) => {
-                EndpointStatus { failure: failure.clone(), ..process.status(control, workspace, &declared.name) }
+                EndpointStatus { failure: failure.clone(), ..process.status(&control.host, workspace, &declared.name) }
             }
             None => EndpointStatus { failure: failure.clone(), ..EndpointStatus::default() },
         };

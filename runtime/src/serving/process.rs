@@ -22,13 +22,12 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     process::Child,
-    sync::mpsc,
+    sync::{Notify, mpsc},
 };
 
-use super::snapshot::Desired;
 use crate::{
-    control::Control,
     data_dir::write_private,
+    host::Host,
     identity::Principal,
     pipe::{Receiver, Sender},
     placement,
@@ -60,26 +59,26 @@ impl Process {
     ///
     /// # Errors
     /// The port is taken, or the process cannot be started.
-    pub async fn start(control: &Arc<Control>, workspace_uid: &str) -> Result<Self> {
-        let listener = bind(&port_file(control, workspace_uid)?).await?;
+    pub async fn start(host: &Host, ended: Arc<Notify>, workspace_uid: &str) -> Result<Self> {
+        let listener = bind(&port_file(host, workspace_uid)?).await?;
         let address = listener.local_addr()?;
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = theirs.into_std()?;
         theirs.set_nonblocking(false)?;
-        let mut command = placement::command(control, "serve", "serve.log")?;
-        if let Some(library) = &control.onnxruntime {
+        let mut command = placement::command(host, "serve", "serve.log")?;
+        if let Some(library) = &host.onnxruntime {
             command.arg("--onnxruntime").arg(library);
         }
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(OwnedFd::from(listener)));
         let child = placement::spawn(command)?;
         let (read, write) = ours.into_split();
         let (answer, answers) = mpsc::unbounded_channel();
-        tokio::spawn(hear(Receiver::new(read), answer, control.clone()));
-        let leaf = control.authority.server(SERVER_DAYS)?;
+        tokio::spawn(hear(Receiver::new(read), answer, ended));
+        let leaf = host.authority.server(SERVER_DAYS)?;
         let tls = Tls {
             certificate_pem: leaf.certificate_pem,
             key_pem: Secret::new(leaf.key_pem.as_str()),
-            client_ca_pem: control.authority.certificate_pem().to_owned(),
+            client_ca_pem: host.authority.certificate_pem().to_owned(),
         };
         Ok(Self {
             child,
@@ -110,32 +109,27 @@ impl Process {
         Ok(())
     }
 
-    /// Sends a snapshot and waits for the answer.
+    /// Sends a snapshot and waits for the answer. `artifacts` are those that it
+    /// refers to; the process forgets the others.
     ///
     /// # Errors
-    /// The process is gone or does not answer, or a certificate cannot be written.
-    pub async fn snapshot(&mut self, control: &Control, desired: &Desired, patience: Duration) -> Result<FromServe> {
+    /// The process is gone or does not answer.
+    pub async fn snapshot(
+        &mut self,
+        endpoints: &BTreeMap<String, EndpointSnapshot>,
+        artifacts: &BTreeMap<String, Format>,
+        patience: Duration,
+    ) -> Result<FromServe> {
         self.generation += 1;
-        let snapshot =
-            Snapshot { generation: self.generation, tls: Some(self.tls.clone()), endpoints: desired.endpoints.clone() };
-        self.sender.send(&ToServe::Snapshot(snapshot), b"").await?;
-        // The process drops artifacts that the snapshot does not refer to.
-        self.artifacts.retain(|digest| desired.artifacts.contains_key(digest));
         let generation = self.generation;
-        let answer = self.answer(patience, |answer| match answer {
+        let snapshot = Snapshot { generation, tls: Some(self.tls.clone()), endpoints: endpoints.clone() };
+        self.sender.send(&ToServe::Snapshot(snapshot), b"").await?;
+        self.artifacts.retain(|digest| artifacts.contains_key(digest));
+        self.answer(patience, |answer| match answer {
             FromServe::Ready { generation: g } | FromServe::Failed { generation: g, .. } => *g == generation,
             _ => false,
-        });
-        let answer = answer.await?;
-        let workspace = desired.records.first().map(|record| record.workspace.clone()).unwrap_or_default();
-        let name = {
-            let mut session = control.store.read().await?;
-            falaj_store::records::get_by_uid(&mut session, &workspace).await?.map(|record| record.name)
-        };
-        for application in &desired.applications {
-            certify(control, name.as_deref().unwrap_or_default(), application)?;
-        }
-        Ok(answer)
+        })
+        .await
     }
 
     /// # Errors
@@ -170,8 +164,8 @@ impl Process {
     }
 
     /// Where an endpoint is, and what its own application needs to call it.
-    pub fn status(&self, control: &Control, workspace: &str, endpoint: &str) -> EndpointStatus {
-        let dir = control.data.root().join(CLIENTS_DIR).join(workspace).join(endpoint);
+    pub fn status(&self, host: &Host, workspace: &str, endpoint: &str) -> EndpointStatus {
+        let dir = host.data.root().join(CLIENTS_DIR).join(workspace).join(endpoint);
         let file = |name: &str| dir.join(name).display().to_string();
         EndpointStatus {
             url: format!("https://{}", self.address),
@@ -184,7 +178,7 @@ impl Process {
 }
 
 /// Passes answers on; ends when the process does, and says so.
-async fn hear(mut receiver: Receiver<OwnedReadHalf>, answers: mpsc::UnboundedSender<FromServe>, control: Arc<Control>) {
+async fn hear(mut receiver: Receiver<OwnedReadHalf>, answers: mpsc::UnboundedSender<FromServe>, ended: Arc<Notify>) {
     loop {
         match receiver.recv::<FromServe>().await {
             Ok(Some((answer, _))) => {
@@ -200,16 +194,16 @@ async fn hear(mut receiver: Receiver<OwnedReadHalf>, answers: mpsc::UnboundedSen
         }
     }
     drop(answers);
-    control.serving.wake();
+    ended.notify_one();
 }
 
-fn port_file(control: &Control, workspace_uid: &str) -> Result<PathBuf> {
-    Ok(control.data.dir(&["serving"])?.join(format!("{workspace_uid}.port")))
+fn port_file(host: &Host, workspace_uid: &str) -> Result<PathBuf> {
+    Ok(host.data.dir(&["serving"])?.join(format!("{workspace_uid}.port")))
 }
 
 /// Gives up the port that was kept for a workspace that is gone.
-pub fn forget(control: &Control, workspace_uid: &str) {
-    if let Ok(path) = port_file(control, workspace_uid) {
+pub fn forget(host: &Host, workspace_uid: &str) {
+    if let Ok(path) = port_file(host, workspace_uid) {
         let _ = std::fs::remove_file(path);
     }
 }
@@ -240,8 +234,11 @@ async fn bind(file: &std::path::Path) -> Result<TcpListener> {
 }
 
 /// Writes an application's certificate, unless a fresh one is there.
-fn certify(control: &Control, workspace: &str, application: &str) -> Result<()> {
-    let dir = control.data.dir(&[CLIENTS_DIR, workspace, application])?;
+///
+/// # Errors
+/// It cannot be written.
+pub fn certify(host: &Host, workspace: &str, application: &str) -> Result<()> {
+    let dir = host.data.dir(&[CLIENTS_DIR, workspace, application])?;
     let certificate = dir.join(CERT_FILE);
     let half = Duration::from_secs(u64::try_from(CLIENT_DAYS / 2 * 86_400).unwrap_or(0));
     let age = certificate.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
@@ -249,8 +246,8 @@ fn certify(control: &Control, workspace: &str, application: &str) -> Result<()> 
         return Ok(());
     }
     let principal = Principal::Invoker { workspace: workspace.to_owned(), application: application.to_owned() };
-    let leaf = control.authority.client(&principal, CLIENT_DAYS)?;
-    write_private(&dir.join(CA_FILE), control.authority.certificate_pem().as_bytes())?;
+    let leaf = host.authority.client(&principal, CLIENT_DAYS)?;
+    write_private(&dir.join(CA_FILE), host.authority.certificate_pem().as_bytes())?;
     write_private(&dir.join(KEY_FILE), leaf.key_pem.as_bytes())?;
     write_private(&certificate, leaf.certificate_pem.as_bytes())?;
     Ok(())

@@ -7,11 +7,11 @@ use falaj_api::{Problem, endpoint::EndpointSpec, model::ModelVersion};
 use falaj_store::{KeyRef, records, versions};
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     identity::Principal,
     model::resolve,
-    noun::from_json,
     serve::protocol::{CaptureSnapshot, EndpointSnapshot, Format, Secret, VariantSnapshot},
+    stored::{from_json, store_problem},
     train::protocol::{NATIVE, ONNX},
 };
 
@@ -112,7 +112,7 @@ async fn capture(
     let keys = control.store.keys(&capture_key(workspace_uid, endpoint_uid)).await.map_err(store_problem)?;
     let file_key = keys.file_key();
     let (uid, secret) = file_key.expose();
-    let directory = control.data.dir(&["captures", workspace_uid, endpoint_uid]);
+    let directory = control.host.data.dir(&["captures", workspace_uid, endpoint_uid]);
     Ok(CaptureSnapshot {
         directory: directory.map_err(|error| Problem::internal(format!("{error:#}")))?,
         key: Secret::new(STANDARD.encode(secret)),
@@ -126,7 +126,8 @@ async fn capture(
 /// The form of a version that this machine serves: ONNX where its runtime
 /// library is here, else the native one.
 fn artifact(control: &Control, version: &versions::Version) -> Result<(String, Format), Problem> {
-    let (name, format) = if control.onnxruntime.is_some() { (ONNX, Format::Onnx) } else { (NATIVE, Format::Native) };
+    let (name, format) =
+        if control.host.onnxruntime.is_some() { (ONNX, Format::Onnx) } else { (NATIVE, Format::Native) };
     let digest = version.artifacts.get(name);
     let digest = digest.ok_or_else(|| Problem::internal(format!("version {} has no {name}", version.version)))?;
     Ok((digest.to_string(), format))

@@ -8,10 +8,12 @@ use falaj_api::{
 use falaj_store::{Session, Store, Tx, records};
 
 use crate::{
-    control::{Control, store_problem},
+    control::Control,
     data_dir::DataDir,
     key,
-    noun::{Noun, Scope, WorkspaceScope, from_json},
+    noun::Noun,
+    scope::{Scope, WorkspaceScope},
+    stored::{from_json, store_problem},
 };
 
 impl Noun for Workspace {
@@ -26,7 +28,7 @@ impl Noun for Workspace {
         control.permit(Some(&scope), &control.cluster.spec.region, "/spec/residency").await?;
         if let Some(key) = &spec.kms_key {
             let rule = control.residency(Some(&scope)).await?;
-            key::open(control.data.root(), key, rule.as_ref(), "/spec/kms_key").await?;
+            key::open(control.host.data.root(), key, rule.as_ref(), "/spec/kms_key").await?;
         }
         let key = spec.kms_key.as_ref().unwrap_or(&control.cluster.spec.kms_key);
         if spec.environment != Environment::Development && matches!(key.uri, KeyUri::File { .. }) {
@@ -53,7 +55,7 @@ impl Noun for Workspace {
     async fn declared(control: &Control, _: &mut Tx, _: &Scope, record: &records::Record) -> Result<State, Problem> {
         let spec: WorkspaceSpec = from_json(record.spec.clone())?;
         if let Some(key) = &spec.kms_key {
-            let (kms, _) = key::open(control.data.root(), key, None, "/spec/kms_key").await?;
+            let (kms, _) = key::open(control.host.data.root(), key, None, "/spec/kms_key").await?;
             control.store.set_workspace_kms(&record.uid, kms).map_err(store_problem)?;
         }
         Ok(State::Ready)
