@@ -1,5 +1,6 @@
 //! The Rust code of the wire formats is committed, so that building needs no
-//! protobuf compiler. This test updates it, and fails, when it is stale.
+//! protobuf compiler. This test updates it, and fails, when it is stale: change
+//! the proto, run this, then use what is new.
 
 use std::fs;
 use std::path::Path;

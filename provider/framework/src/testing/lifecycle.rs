@@ -98,7 +98,7 @@ impl<P: Provider> Instance<P> {
             config: wire::encode(config),
             client_capabilities: Some(proto::ClientCapabilities {
                 write_only_attributes_allowed: true,
-                deferral_allowed: false,
+                ..Default::default()
             }),
         };
         let answer = self.service.validate_resource_config(Request::new(request)).await;

@@ -107,13 +107,15 @@ impl<P: Provider> Inner<P> {
         tracing::debug!(resource = request.type_name, "plan");
         let planned = async {
             let resource = self.resource(&request.type_name)?;
+            let private =
+                if request.planned_private.is_empty() { request.prior_private } else { request.planned_private };
             let change = Change {
                 prior: decode(request.prior_state, resource.kind())?,
                 // The host's proposal is not read: it is computed here in the
                 // same way, and correctly inside sets.
                 planned: Value::Null,
                 config: decode(request.config, resource.kind())?,
-                private: request.prior_private.to_vec(),
+                private: private.to_vec(),
             };
             Ok::<_, Diagnostics>(resource.plan(self.scope(), change).await)
         };

@@ -73,6 +73,7 @@ fn schema(schema: &Schema) -> proto::Schema {
             description_kind: proto::StringKind::Markdown.into(),
             deprecated: schema.deprecated.is_some(),
             deprecation_message: schema.deprecated.clone().unwrap_or_default(),
+            computed: false,
         }),
     }
 }
