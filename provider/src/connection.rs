@@ -7,12 +7,14 @@ use std::sync::Arc;
 use falaj_api::Call;
 use falaj_api::client::{Client, ClientError};
 use falaj_api::cluster::{GetRuntimeVersion, RuntimeVersion};
+use falaj_api::local::SERVER_LOG;
 use tfplugin::{Attr, Diagnostic, Model};
 use tokio::sync::Mutex;
 
 use crate::attributes::ResidencyModel;
 use crate::attributes::labels::Labels;
 use crate::cluster::LocalCluster;
+use crate::errors::capital;
 
 /// The release of this provider, and of the runtime beside it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -123,7 +125,8 @@ impl Shared {
         };
         let connection = opened.map_err(|error| {
             Diagnostic::error(format!("The cluster {cluster:?} cannot be reached")).detail(format!(
-                "{error}. Nothing is known of what it holds until it answers. Check its entry in the provider's `connections`, or {}.",
+                "{}. Nothing is known of what it holds until it answers. Check its entry in the provider's `connections`, or {}.",
+                capital(&error.to_string()),
                 variable(cluster)
             ))
         })?;
@@ -165,7 +168,11 @@ impl Shared {
                 variable(cluster)
             )));
         }
-        let connection = local.ensure_running().await.map_err(|error| failed(error.to_string()))?;
+        let connection = local.ensure_running().await.map_err(|error| {
+            let log = local.dir().join(SERVER_LOG);
+            let log = if local.has_lived() { format!(". Its log is {}", log.display()) } else { String::new() };
+            failed(format!("{}{log}", capital(&error.to_string())))
+        })?;
         check(cluster, connection)
     }
 }

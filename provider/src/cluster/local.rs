@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use falaj_api::client::{Client, ClientError};
 use falaj_api::cluster::ClusterSpec;
-use falaj_api::local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, Running, SEED_FILE, SERVER_LOG, Seed};
+use falaj_api::local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, Running, SEED_FILE, Seed};
 
 use super::process;
 use super::runtime::{Bundle, Installed, current, make_private_dir, write_whole};
@@ -41,9 +41,9 @@ pub enum LocalError {
     )]
     NoRuntime { path: PathBuf },
     #[error("the runtime ended at once ({status}): {said}")]
-    Ended { status: String, said: String, log: PathBuf },
-    #[error("the runtime did not answer within {seconds} s: {reason}. Its log is {log}")]
-    Silent { seconds: u64, reason: String, log: PathBuf },
+    Ended { status: String, said: String },
+    #[error("the runtime did not answer within {seconds} s: {reason}")]
+    Silent { seconds: u64, reason: String },
     #[error("another run is starting this cluster and does not end; it holds {path}")]
     StartLocked { path: PathBuf },
     #[error("the server that uses {dir} did not stop within {seconds} s")]
@@ -290,6 +290,6 @@ impl LocalCluster {
             }
             tokio::time::sleep(POLL).await;
         }
-        Err(LocalError::Silent { seconds: START_TIMEOUT.as_secs(), reason, log: self.dir.join(SERVER_LOG) })
+        Err(LocalError::Silent { seconds: START_TIMEOUT.as_secs(), reason })
     }
 }

@@ -60,7 +60,7 @@ impl Started {
     pub fn ended(&mut self, dir: &Path) -> Option<LocalError> {
         let status = self.child.try_wait().ok().flatten()?;
         let log = dir.join(SERVER_LOG);
-        Some(LocalError::Ended { status: status.to_string(), said: last_lines(&log, self.log_from), log })
+        Some(LocalError::Ended { status: status.to_string(), said: last_lines(&log, self.log_from) })
     }
 
     /// What it says of itself, once it does.

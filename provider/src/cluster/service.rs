@@ -212,7 +212,6 @@ impl Starting {
         (restarts > self.restarts).then(|| LocalError::Ended {
             status: format!("{} was started {} times again", self.unit.name, restarts - self.restarts),
             said: super::process::last_lines(&self.log, self.log_from),
-            log: self.log.clone(),
         })
     }
 }
