@@ -20,19 +20,21 @@ def main() -> None:
     parser.add_argument("--fastapi", required=True, help="interpreter with the peer's requirements")
     parser.add_argument("--quick", action="store_true", help="short slices; only prints")
     arguments = parser.parse_args()
-    rounds, seconds, times = (1, 1, 2) if arguments.quick else (3, 4, 5)
+    quick = arguments.quick
+    arguments.rounds, arguments.seconds, arguments.plans = (1, 1, 2) if quick else (3, 4, 5)
 
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="falaj-bench-") as directory:
         scratch = pathlib.Path(directory)
         print("measuring the provider ...", file=sys.stderr)
-        provided = provider.measure(ROOT, scratch, ["terraform", arguments.tofu], arguments.onnxruntime, times)
+        cores = ["terraform", arguments.tofu]
+        provided = provider.measure(ROOT, scratch, cores, arguments.onnxruntime, arguments.plans)
         print("measuring predictions ...", file=sys.stderr)
         bench = serving.Serving(ROOT, scratch, arguments.onnxruntime, arguments.fastapi)
-        served = bench.measure(rounds, seconds)
-    text = page.render(arguments, (before, os.getloadavg()[0]), served, provided, rounds, seconds, times)
+        served = bench.measure(arguments.rounds, arguments.seconds)
+    text = page.render(arguments, (before, os.getloadavg()[0]), served, provided)
     print(text)
-    if not arguments.quick:
+    if not quick:
         (ROOT / "docs/benchmarks.md").write_text(text)
 
 

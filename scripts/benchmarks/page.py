@@ -124,7 +124,8 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     rust = subprocess.check_output(["rustc", "--version"], text=True).split()[1]
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    return f"{os.cpu_count()} processors ({model}), {memory:.0f} GiB, {system}, Linux {platform.release().split('-')[0]}, Rust {rust}"
+    kernel = platform.release().split("-")[0]
+    return f"{os.cpu_count()} processors ({model}), {memory:.0f} GiB, {system}, Linux {kernel}, Rust {rust}"
 
 
 def installed(python: str, package: str) -> str:
@@ -132,7 +133,7 @@ def installed(python: str, package: str) -> str:
     return subprocess.check_output([python, "-c", ask], text=True).strip()
 
 
-def render(arguments, load: tuple[float, float], served, provided: provider.Found, rounds: int, seconds: float, times: int) -> str:
+def render(arguments, load: tuple[float, float], served, provided: provider.Found) -> str:
     off, on, captured, asked = served
     plans = [
         [core.name, f"{core.plan_seconds:.2f} s", f"{core.bare_seconds:.2f} s", f"{core.provider_peak_mib:.0f} MiB"]
@@ -149,8 +150,8 @@ def render(arguments, load: tuple[float, float], served, provided: provider.Foun
                 onnxruntime=installed(arguments.fastapi, "onnxruntime"),
                 fastapi=installed(arguments.fastapi, "fastapi"),
                 uvicorn=installed(arguments.fastapi, "uvicorn"),
-                rounds=rounds,
-                seconds=seconds,
+                rounds=arguments.rounds,
+                seconds=arguments.seconds,
                 off=comparison(off),
                 on=comparison(on),
                 captured=f"{captured:,} of {asked:,} in this run",
@@ -160,7 +161,7 @@ def render(arguments, load: tuple[float, float], served, provided: provider.Foun
                 schema_peak_mib=provided.schema_peak_mib,
                 server_mib=provided.server_mib,
                 serve_mib=provided.serve_mib,
-                times=times,
+                times=arguments.plans,
                 plans=table(["core", "plan", "without a provider", "provider's peak memory"], plans),
             ),
         ]

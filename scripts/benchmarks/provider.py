@@ -87,7 +87,8 @@ class Project:
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(32))
         overrides = "".join(f'    "{source}" = "{self.provider.parent}"\n' for source in SOURCES)
-        (directory / "cli.rc").write_text(f"provider_installation {{\n  dev_overrides {{\n{overrides}  }}\n  direct {{}}\n}}\n")
+        installation = f"provider_installation {{\n  dev_overrides {{\n{overrides}  }}\n  direct {{}}\n}}\n"
+        (directory / "cli.rc").write_text(installation)
         (directory / "main.tf").write_text(configuration)
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")} | {
             "TF_CLI_CONFIG_FILE": str(directory / "cli.rc"),
@@ -100,14 +101,15 @@ class Project:
             "CHECKPOINT_DISABLE": "1",
         }
 
+    def start(self, arguments: tuple[str, ...], **how) -> subprocess.Popen:
+        return subprocess.Popen([self.core, *arguments], cwd=self.directory, env=self.environment, **how)
+
     def run(self, *arguments: str) -> tuple[float, float]:
         """Seconds, and the most memory that a provider process had meanwhile."""
         peak, began = 0.0, time.perf_counter()
         log = self.directory / "core.log"
         with log.open("w") as output:
-            running = subprocess.Popen(
-                [self.core, *arguments], cwd=self.directory, env=self.environment, stdout=output, stderr=subprocess.STDOUT
-            )
+            running = self.start(arguments, stdout=output, stderr=subprocess.STDOUT)
             while running.poll() is None:
                 for child in process.children(running.pid):
                     with contextlib.suppress(OSError):
@@ -122,8 +124,11 @@ class Project:
     def timed(self, *arguments: str) -> float:
         """Seconds, with nothing else done meanwhile."""
         began = time.perf_counter()
-        subprocess.run([self.core, *arguments], cwd=self.directory, env=self.environment, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - began
+        failed = self.start(arguments, stdout=subprocess.DEVNULL).wait()
+        took = time.perf_counter() - began
+        if failed:
+            raise SystemExit(f"{self.core} {' '.join(arguments)} failed or found changes")
+        return took
 
     def version(self) -> str:
         said = subprocess.check_output([self.core, "version"], env=self.environment, text=True)

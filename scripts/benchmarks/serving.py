@@ -98,12 +98,13 @@ class Serving:
     def start_peer(self, started: contextlib.ExitStack, tls: bool) -> Server:
         port = free_port()
         command = [self.fastapi, "-m", "uvicorn", "app:app", "--app-dir", self.root / "tests/peers/fastapi"]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop", "--http", "httptools"]
-        command += ["--no-access-log", "--log-level", "warning"]
+        command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+        command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
         if tls:
             command += ["--ssl-certfile", self.certificate["server"], "--ssl-keyfile", self.key["server"]]
             command += ["--ssl-ca-certs", self.certificate["ca"], "--ssl-cert-reqs", str(int(ssl.CERT_REQUIRED))]
-        environment = {"PATH": os.environ["PATH"], "MODEL": str(self.scratch / "model.onnx"), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["MODEL"] = str(self.scratch / "model.onnx")
         server = started.enter_context(subprocess.Popen(command, env=environment))
         started.callback(server.terminate)
         for _ in range(200):
