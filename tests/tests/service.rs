@@ -27,7 +27,7 @@ fn beside_systemd(test: &str) -> bool {
         return true;
     }
     // Nothing can be installed there.
-    tool("onnxruntime");
+    let _ = tool("onnxruntime");
     let output = Command::new(repository().join("tests/systemd/machine"))
         .args(["env", &format!("{INSIDE}=1"), &format!("TMPDIR={TEMPORARY}")])
         .arg(std::env::current_exe().unwrap())
