@@ -17,7 +17,7 @@ use crate::cluster::LocalCluster;
 use crate::errors::capital;
 
 /// The release of this provider, and of the runtime beside it.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = falaj_api::VERSION;
 
 /// How to reach a runtime that is not on this machine.
 #[derive(Model, Debug, Clone, PartialEq)]

@@ -389,7 +389,9 @@ impl Resource for ClusterResource {
         let model = plan.planned;
         let name = want(&model.name, "name")?.clone();
         let shared = ctx.shared()?;
-        bring_up(shared, &name, &spec(&model, model.effective_labels.clone().or_default())?).await?;
+        let spec = spec(&model, model.effective_labels.clone().or_default())?;
+        // Given up half-way, what is laid down is taken up by the next create.
+        ctx.run(bring_up(shared, &name, &spec)).await.map_err(|reason| given_up(reason, &what(&name)))??;
         let connection = arranged(shared, &name, &model, None).await?;
         let (id, record) = put(&connection, &model, None).await?;
         settle(ctx, &connection, model, id, record).await

@@ -12,7 +12,9 @@ use super::managed::get;
 use crate::connection::Shared;
 use crate::errors::capital;
 
-const POLL: Duration = Duration::from_millis(500);
+/// Time between two looks: short at first, for what is made at once.
+const POLL: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+const SHORT_LOOKS: u32 = 10;
 /// How often a runtime that stopped answering is brought back before giving up.
 const RECONNECTS: u32 = 3;
 
@@ -49,14 +51,16 @@ impl Unfinished {
 pub async fn wait<K: Kind>(ctx: &Context<Shared>, id: &Id, record: Record<K>) -> Result<Record<K>, Unfinished> {
     let mut record = record;
     let mut doing = String::new();
-    let mut lost = 0;
+    let (mut lost, mut looks) = (0, 0);
     loop {
         match record.state {
             State::Ready => return Ok(record),
             State::Failed => return Err(Unfinished::Failed(failure(ctx, id, &record).await)),
             State::Creating | State::Updating | State::Deleting => {}
         }
-        match ctx.run(tokio::time::sleep(POLL)).await {
+        looks += 1;
+        let [short, long] = POLL;
+        match ctx.run(tokio::time::sleep(if looks <= SHORT_LOOKS { short } else { long })).await {
             Ok(()) => {}
             Err(Interrupted::Stopped) => return Err(Unfinished::Stopped),
             Err(Interrupted::TimedOut) => return Err(Unfinished::TimedOut(doing)),
