@@ -90,6 +90,23 @@ impl Shared {
         Ok(Arc::clone(connection.insert(made)))
     }
 
+    /// Makes a call, and where no answer comes once more over a new connection:
+    /// for calls that can be repeated, such as the four that every kind of
+    /// object has. A runtime that was killed is back by then.
+    pub async fn call<C: Call>(&self, connection: &Connection, call: &C) -> Result<C::Response, ClientError> {
+        let unanswered = match connection.call(call).await {
+            Err(error @ ClientError::Unreachable { .. }) => error,
+            answered => return answered,
+        };
+        let cluster = &connection.runtime.cluster;
+        tracing::info!(cluster, %unanswered, "trying again over a new connection");
+        self.forget(cluster).await;
+        match self.connect(cluster).await {
+            Ok(again) if again.runtime.cluster_uid == connection.runtime.cluster_uid => again.call(call).await,
+            _ => Err(unanswered),
+        }
+    }
+
     /// Forgets the connection to a cluster, so that the next one is made anew.
     pub async fn forget(&self, cluster: &str) {
         let slot = self.slot(cluster).await;

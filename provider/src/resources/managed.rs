@@ -85,7 +85,8 @@ impl<D: Declared> Managed<D> {
         D::prepare(&connection, &place, model).await?;
         let spec = D::spec(model, model.effective_labels().clone().or_default())?;
         let put = Put::<D::Kind> { workspace: workspace_of(&place), name: place.name().to_owned(), uid, spec };
-        let record = connection.call(&put).await.map_err(|error| Self::diagnostic(&error, place.name()))?;
+        let record =
+            ctx.shared()?.call(&connection, &put).await.map_err(|error| Self::diagnostic(&error, place.name()))?;
         Memory::keep(&connection, record.state, ctx);
         let id =
             record.id.parse().map_err(|problem: String| Diagnostic::error("The runtime gave no id").detail(problem))?;
@@ -182,7 +183,10 @@ impl<D: Declared> Resource for Managed<D> {
             Ok(Err(unreachable)) => return Err(unreachable.problem.into()),
             Err(reason) => return Err(given_up(reason, &what).into()),
         };
-        let answer = ctx.run(connection.call(&get::<D::Kind>(&id))).await.map_err(|reason| given_up(reason, &what))?;
+        let answer = ctx
+            .run(ctx.shared()?.call(&connection, &get::<D::Kind>(&id)))
+            .await
+            .map_err(|reason| given_up(reason, &what))?;
         let record = match answer {
             Ok(record) => record,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -244,7 +248,7 @@ impl<D: Declared> Resource for Managed<D> {
             uid: id.uid.clone(),
             kind: PhantomData,
         };
-        match ctx.run(connection.call(&delete)).await.map_err(|reason| given_up(reason, &what))? {
+        match ctx.run(ctx.shared()?.call(&connection, &delete)).await.map_err(|reason| given_up(reason, &what))? {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(Self::diagnostic(&error, id.place.name()).into()),

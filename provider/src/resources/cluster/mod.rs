@@ -1,5 +1,7 @@
 //! `falaj_cluster`: a runtime in one region, under one key, brought to life here.
 
+mod checks;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +22,10 @@ use super::workspace::no_labels;
 use crate::attributes::labels::{self, Labels};
 use crate::attributes::posture::{self, Declared as Facts};
 use crate::attributes::{
-    KmsKeyModel, PostureModel, ResidencyModel, blank, differs, kms_key, object, residency, rules, want, wanted,
+    KmsKeyModel, PostureModel, ResidencyModel, blank, differs, object, residency, rules, want, wanted,
 };
-use crate::cluster::{LocalCluster, LocalError, Service, service};
-use crate::connection::{Connection, Shared, VERSION, release};
+use crate::cluster::{LocalCluster, LocalError, Service};
+use crate::connection::{Connection, Shared};
 use crate::{errors, place};
 
 /// A runtime in one region, under one key and one residency rule.
@@ -107,88 +109,6 @@ fn spec(model: &ClusterModel, labels: Labels) -> Result<ClusterSpec, Diagnostics
     })
 }
 
-/// The release that the plan asks for, held against what runs and what this
-/// provider brings.
-fn check_version(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
-    let runs = plan.prior.as_ref().and_then(|prior| prior.runtime_version.as_deref());
-    let Some(asked) = plan.config.runtime_version.as_deref() else {
-        if let Some(runs) =
-            runs.filter(|runs| plan.config.runtime_version.is_null() && release(runs) < release(VERSION))
-        {
-            ctx.warn(
-                "The cluster runs an older release",
-                format!("It runs {runs}; this provider brings {VERSION}. Set runtime_version = \"{VERSION}\" to upgrade it in place."),
-            );
-        }
-        return;
-    };
-    if Some(asked) == runs {
-        return;
-    }
-    if runs.is_some_and(|runs| release(asked) < release(runs)) {
-        problems.error_at(
-            "runtime_version",
-            "There is no way back to an older release",
-            format!("The cluster runs {}; its data is not readable to {asked}. Leave runtime_version out to keep what runs.", runs.unwrap_or_default()),
-        );
-    } else if asked != VERSION {
-        problems.error_at(
-            "runtime_version",
-            "This provider does not bring that release",
-            format!("It brings {VERSION}. Use the provider of release {asked}, or leave runtime_version out to keep what runs."),
-        );
-    }
-}
-
-/// What must hold of where the cluster, its key and its rule are.
-fn check_places(shared: &Shared, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
-    let planned = &plan.planned;
-    let rule_path = AttributePath::root("residency");
-    let provided = residency::rule(&shared.residency);
-    let rule = residency::rule(&planned.residency);
-    if planned.residency.is_null() && provided.is_null() && !shared.allow_no_residency {
-        problems.error_at(
-            rule_path,
-            "No residency rule is known",
-            "Say where data and work may be, here or in the provider: residency = { jurisdiction = \"AE\", allowed_regions = [\"onprem:ae-du:dubai-1\"] }. Where really nothing is to be ruled, write allow_no_residency = true in the provider.",
-        );
-    }
-    let region = planned.region.known().and_then(|text| text.parse::<Region>().ok());
-    let key = match kms_key::effective_region(&planned.kms_key, &AttributePath::root("kms_key")) {
-        Ok(key) => key,
-        Err(wrong) => {
-            problems.append(wrong);
-            None
-        }
-    };
-    let mut rules: Vec<_> = rule.known().into_iter().chain(provided.known()).collect();
-    rules.dedup();
-    for rule in rules {
-        if let Some(region) = &region {
-            problems.append(residency::check_region(rule, region, "region".into(), "The cluster"));
-        }
-        if let Some((region, path)) = &key {
-            problems.append(residency::check_region(rule, region, path.clone(), "The key"));
-        }
-    }
-}
-
-fn check_key_is_kept(plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
-    let Some(prior) = &plan.prior else { return };
-    let kept = match (&prior.kms_key, &plan.planned.kms_key) {
-        (Attr::Known(before), Attr::Known(now)) => before == now || now.uri.is_unknown() || now.region.is_unknown(),
-        _ => true,
-    };
-    let replaced = prior.name != plan.planned.name || prior.region != plan.planned.region;
-    if !kept && !replaced {
-        problems.error_at(
-            "kms_key",
-            "The key of a cluster cannot be changed in place",
-            "Everything the cluster holds is sealed under it. Restore the key; to use another, make another cluster.",
-        );
-    }
-}
-
 fn local_error(error: &LocalError, name: &str) -> Diagnostic {
     Diagnostic::error(format!("The cluster {name:?} could not be brought up"))
         .detail(format!("{}.", errors::capital(&error.to_string())))
@@ -265,27 +185,6 @@ fn kept_here(shared: &Shared, name: &str, uid: &str) -> Option<LocalCluster> {
 /// What is to keep the server running.
 fn service_of(model: &ClusterModel) -> Service {
     Service::of(model.local.known().and_then(|local| local.service.as_deref()).unwrap_or_default())
-}
-
-/// A service needs a systemd that answers.
-async fn check_service(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
-    let changes = plan.prior.as_ref().is_none_or(|prior| service_of(prior) != Service::Systemd);
-    if !changes || service_of(&plan.planned) != Service::Systemd {
-        return;
-    }
-    let path = AttributePath::root("local").attribute("service");
-    if let Err(reason) = service::available().await {
-        problems.error_at(
-            path,
-            "No systemd can keep this cluster running",
-            format!("Here {reason}. Write service = \"none\" and let what supervises this machine run the cluster (the provider also starts it whenever it needs it), or apply this where systemd runs."),
-        );
-    } else if service::ends_at_logout() {
-        ctx.warn(
-            "The cluster ends when its user logs out",
-            "systemd keeps the services of a user only while somebody is logged in. Run `loginctl enable-linger` once to keep them from the start of the machine on.",
-        );
-    }
 }
 
 async fn put(
@@ -370,13 +269,13 @@ impl Resource for ClusterResource {
         let provided = shared.map_or_else(Attr::unknown, |shared| shared.labels.clone());
         plan.planned.effective_labels = labels::merge(&provided, &plan.planned.labels);
         complete_posture(&mut plan.planned);
-        check_version(ctx, plan, &mut problems);
-        check_service(ctx, plan, &mut problems).await;
-        check_key_is_kept(plan, &mut problems);
+        checks::version(ctx, plan, &mut problems);
+        checks::service(ctx, plan, &mut problems).await;
+        checks::key_is_kept(plan, &mut problems);
         if let Some(shared) = shared
             && differs(plan.prior.as_ref(), &plan.planned)
         {
-            check_places(shared, plan, &mut problems);
+            checks::places(shared, plan, &mut problems);
         }
         problems.into_result().map(|warnings| ctx.diagnose(warnings))
     }
@@ -408,7 +307,10 @@ impl Resource for ClusterResource {
             }
             Err(unreachable) => return Err(unreachable.problem.into()),
         };
-        let answer = ctx.run(connection.call(&get::<Kinded>(&id))).await.map_err(|reason| given_up(reason, &what))?;
+        let answer = ctx
+            .run(ctx.shared()?.call(&connection, &get::<Kinded>(&id)))
+            .await
+            .map_err(|reason| given_up(reason, &what))?;
         let record = match answer {
             Ok(record) => record,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -463,7 +365,7 @@ impl Resource for ClusterResource {
             Err(unreachable) => return Err(unreachable.problem.into()),
         };
         let delete = Delete::<Kinded> { workspace: None, name: name.clone(), uid: id.uid, kind: PhantomData };
-        match connection.call(&delete).await {
+        match ctx.shared()?.call(&connection, &delete).await {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(refused(&error, &name).into()),
