@@ -1,6 +1,6 @@
 //! Keeping the earlier spelling of a value that did not change.
 
-use super::nested::{counterpart, entries, map_objects};
+use super::nested::{Partners, entries, map_objects};
 use crate::Value;
 use crate::schema::{Attribute, Kind, Nesting};
 
@@ -30,9 +30,10 @@ fn kept(attribute: &Attribute, earlier: &Value, value: Value) -> Value {
             exact(earlier, value)
         }
         Kind::Nested(Nesting::Single, nested) => object(nested, earlier, value),
-        Kind::Nested(nesting, nested) => map_objects(*nesting, value, |place, element| {
-            object(nested, counterpart(*nesting, nested, place, earlier), element)
-        }),
+        Kind::Nested(nesting, nested) => {
+            let partners = Partners::new(*nesting, nested, &value, earlier);
+            map_objects(*nesting, value, |place, element| object(nested, partners.of(place), element))
+        }
     }
 }
 

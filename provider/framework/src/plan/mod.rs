@@ -28,4 +28,6 @@ pub fn complete(attributes: &[Attribute], config: &Value, prior: &Value) -> Valu
 }
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;

@@ -5,36 +5,77 @@ use std::collections::BTreeMap;
 use crate::Value;
 use crate::schema::{Attribute, Kind, Nesting};
 
-/// Which element of `others` goes with which of a collection's elements: by
-/// position in a list, by key in a map, by equal configured values in a set.
-pub fn counterpart<'o>(nesting: Nesting, attributes: &[Attribute], element: Place<'_>, others: &'o Value) -> &'o Value {
-    static NULL: Value = Value::Null;
-    let found = match (nesting, element, others) {
-        (Nesting::List, Place::Index(index, _), Value::List(others)) => others.get(index),
-        (Nesting::Map, Place::Key(key), Value::Map(others)) => others.get(key),
-        (Nesting::Set, Place::Index(_, element), Value::Set(others)) => {
-            others.iter().find(|other| same_configured(attributes, element, other))
-        }
-        _ => None,
-    };
-    found.unwrap_or(&NULL)
+/// Which element of one collection goes with which of another: by position in
+/// a list, by key in a map, by equal configured values in a set.
+pub struct Partners<'o> {
+    nesting: Nesting,
+    others: &'o Value,
+    /// For a set, by position of the element.
+    pairs: Vec<Option<usize>>,
 }
 
-/// The configured element that a planned element was made from.
-pub fn configured<'o>(nesting: Nesting, attributes: &[Attribute], planned: Place<'_>, config: &'o Value) -> &'o Value {
-    match (nesting, planned, config) {
-        (Nesting::Set, Place::Index(_, planned), Value::Set(elements)) => {
-            elements.iter().find(|element| same_configured(attributes, element, planned)).unwrap_or(&Value::Null)
-        }
-        _ => counterpart(nesting, attributes, planned, config),
+impl<'o> Partners<'o> {
+    /// Pairs the elements of `config` with those of `others`.
+    pub fn new(nesting: Nesting, attributes: &[Attribute], config: &Value, others: &'o Value) -> Self {
+        let pairs = match (nesting, config, others) {
+            (Nesting::Set, Value::Set(elements), Value::Set(others)) => pair(attributes, elements, others),
+            _ => Vec::new(),
+        };
+        Self { nesting, others, pairs }
     }
+
+    /// The partner of an element; null if there is none.
+    pub fn of(&self, place: Place<'_>) -> &'o Value {
+        let found = match (self.nesting, place, self.others) {
+            (Nesting::List, Place::Index(index), Value::List(others)) => others.get(index),
+            (Nesting::Map, Place::Key(key), Value::Map(others)) => others.get(key),
+            (Nesting::Set, Place::Index(index), Value::Set(others)) => {
+                self.pairs.get(index).copied().flatten().and_then(|partner| others.get(partner))
+            }
+            _ => None,
+        };
+        found.unwrap_or(&Value::Null)
+    }
+}
+
+/// Gives each element of a set a partner of its own. An element that leaves
+/// much to the provider may fit several; those that fit fewest choose first.
+fn pair(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<Option<usize>> {
+    let fitting = |element: &Value| -> Vec<usize> {
+        let fits = |(_, other): &(usize, &Value)| same_configured(attributes, element, other);
+        others.iter().enumerate().filter(fits).map(|(position, _)| position).collect()
+    };
+    let mut open: Vec<(usize, Vec<usize>)> = elements.iter().map(fitting).enumerate().collect();
+    let mut pairs = vec![None; elements.len()];
+    while let Some(position) = (0..open.len()).min_by_key(|position| open.get(*position).map(|(_, fits)| fits.len())) {
+        let (element, fits) = open.swap_remove(position);
+        let Some(chosen) = fits.first().copied() else {
+            continue;
+        };
+        if let Some(pair) = pairs.get_mut(element) {
+            *pair = Some(chosen);
+        }
+        open.iter_mut().for_each(|(_, fits)| fits.retain(|other| *other != chosen));
+    }
+    pairs
+}
+
+/// The configured element that a planned element was made from: planning keeps
+/// the order even of sets.
+pub fn configured<'o>(place: Place<'_>, config: &'o Value) -> &'o Value {
+    let found = match (place, config) {
+        (Place::Index(index), Value::List(elements) | Value::Set(elements)) => elements.get(index),
+        (Place::Key(key), Value::Map(entries)) => entries.get(key),
+        _ => None,
+    };
+    found.unwrap_or(&Value::Null)
 }
 
 /// An element's place in its collection.
 #[derive(Clone, Copy)]
 pub enum Place<'e> {
-    /// In a list or a set, with the element itself.
-    Index(usize, &'e Value),
+    /// In a list or a set.
+    Index(usize),
     /// In a map.
     Key(&'e str),
 }
@@ -47,27 +88,35 @@ fn same_configured(attributes: &[Attribute], config: &Value, other: &Value) -> b
         if attribute.write_only || (mine.is_null() && attribute.is_computed()) {
             return true;
         }
-        match (&attribute.kind, mine, theirs) {
-            (Kind::Nested(Nesting::Single, nested), Value::Map(_), Value::Map(_)) => {
-                same_configured(nested, mine, theirs)
-            }
-            _ => mine == theirs,
+        match &attribute.kind {
+            Kind::Nested(nesting, nested) => same_elements(*nesting, nested, mine, theirs),
+            Kind::Plain(_) => mine == theirs,
         }
     })
+}
+
+fn same_elements(nesting: Nesting, attributes: &[Attribute], config: &Value, other: &Value) -> bool {
+    let same = |(mine, theirs): (&Value, &Value)| same_configured(attributes, mine, theirs);
+    match (nesting, config, other) {
+        (Nesting::Single, Value::Map(_), Value::Map(_)) => same((config, other)),
+        (Nesting::List, Value::List(mine), Value::List(theirs)) => {
+            mine.len() == theirs.len() && mine.iter().zip(theirs).all(same)
+        }
+        (Nesting::Map, Value::Map(mine), Value::Map(theirs)) => {
+            mine.keys().eq(theirs.keys()) && mine.values().zip(theirs.values()).all(same)
+        }
+        (Nesting::Set, Value::Set(mine), Value::Set(theirs)) => {
+            mine.len() == theirs.len() && mine.iter().all(|mine| theirs.iter().any(|theirs| same((mine, theirs))))
+        }
+        _ => config == other,
+    }
 }
 
 /// Applies `change` to each nested object of a known value; null and unknown
 /// stay as they are.
 pub fn map_objects(nesting: Nesting, value: Value, mut change: impl FnMut(Place<'_>, Value) -> Value) -> Value {
     let mut elements = |elements: Vec<Value>| -> Vec<Value> {
-        elements
-            .into_iter()
-            .enumerate()
-            .map(|(index, element)| {
-                let original = element.clone();
-                change(Place::Index(index, &original), element)
-            })
-            .collect()
+        elements.into_iter().enumerate().map(|(index, element)| change(Place::Index(index), element)).collect()
     };
     match (nesting, value) {
         (Nesting::List, Value::List(list)) => Value::List(elements(list)),
@@ -81,10 +130,7 @@ pub fn map_objects(nesting: Nesting, value: Value, mut change: impl FnMut(Place<
                 })
                 .collect(),
         ),
-        (Nesting::Single, object @ Value::Map(_)) => {
-            let original = object.clone();
-            change(Place::Index(0, &original), object)
-        }
+        (Nesting::Single, object @ Value::Map(_)) => change(Place::Index(0), object),
         (_, other) => other,
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration laid over the prior state, with defaults: what the user
 //! wants, before anything is marked unknown.
 
-use super::nested::{Place, counterpart, map_objects};
+use super::nested::{Partners, map_objects};
 use crate::Value;
 use crate::schema::{Attribute, Kind, Mode, Nesting};
 
@@ -22,34 +22,16 @@ fn proposed(attribute: &Attribute, config: &Value, prior: &Value) -> Value {
     if config.is_null() {
         return match (&attribute.default, attribute.mode) {
             (Some(default), _) => default.clone(),
-            (None, Mode::Computed) => prior.clone(),
-            (None, Mode::OptionalComputed) if !was_configured(&attribute.kind, prior) => prior.clone(),
-            (None, _) => Value::Null,
+            (None, Mode::Computed | Mode::OptionalComputed) => prior.clone(),
+            (None, Mode::Required | Mode::Optional) => Value::Null,
         };
     }
     match &attribute.kind {
         Kind::Plain(_) => config.clone(),
         Kind::Nested(Nesting::Single, nested) => object(nested, config, prior),
-        Kind::Nested(nesting, nested) => map_objects(*nesting, config.clone(), |place, element| {
-            object(nested, &element, counterpart(*nesting, nested, place, prior))
-        }),
+        Kind::Nested(nesting, nested) => {
+            let partners = Partners::new(*nesting, nested, config, prior);
+            map_objects(*nesting, config.clone(), |place, element| object(nested, &element, partners.of(place)))
+        }
     }
-}
-
-/// Whether a prior nested value must have come from a configuration, because
-/// it holds something that only a user can have set. Left out now, it is gone
-/// rather than kept.
-fn was_configured(kind: &Kind, prior: &Value) -> bool {
-    let Kind::Nested(nesting, attributes) = kind else {
-        return false;
-    };
-    let mut configured = false;
-    map_objects(*nesting, prior.clone(), |_: Place<'_>, object| {
-        configured |= attributes.iter().any(|attribute| {
-            let value = object.get(attribute.name);
-            !value.is_null() && (!attribute.is_computed() || was_configured(&attribute.kind, value))
-        });
-        object
-    });
-    configured
 }

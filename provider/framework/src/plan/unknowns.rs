@@ -1,6 +1,6 @@
 //! Which computed attributes are "known after apply".
 
-use super::nested::{Place, configured, counterpart, entries, map_objects};
+use super::nested::{Partners, configured, entries, map_objects};
 use crate::schema::{ANY, Attribute, Kind, Mode, Nesting};
 use crate::{Refinement, Value};
 
@@ -75,13 +75,11 @@ fn nested(attribute: &Attribute, config: &Value, prior: &Value, planned: Value) 
         // Left to the provider as a whole, so nothing inside is the user's.
         Kind::Nested(..) if config.is_null() => planned,
         Kind::Nested(Nesting::Single, attributes) => object(attributes, config, prior, planned),
-        Kind::Nested(nesting, attributes) => map_objects(*nesting, planned, |place, element| {
-            let config = configured(*nesting, attributes, place, config);
-            let place = match place {
-                Place::Index(index, _) => Place::Index(index, config),
-                key => key,
-            };
-            object(attributes, config, counterpart(*nesting, attributes, place, prior), element)
-        }),
+        Kind::Nested(nesting, attributes) => {
+            let partners = Partners::new(*nesting, attributes, config, prior);
+            map_objects(*nesting, planned, |place, element| {
+                object(attributes, configured(place, config), partners.of(place), element)
+            })
+        }
     }
 }
