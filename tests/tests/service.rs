@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -14,21 +14,33 @@ use falaj_tests::{Core, Project, kill, repository, tool};
 use serde_json::{Value, json};
 
 const PLATFORM: &str = include_str!("platform.tf");
-const UNIT: &str = "/etc/systemd/system/falaj-retail.service";
 const INSIDE: &str = "FALAJ_TEST_MACHINE";
 /// Not below /tmp, which a unit has to itself.
 const TEMPORARY: &str = "/run/falaj-tests";
 
+/// Whose systemd keeps the server.
+#[derive(Clone, Copy, PartialEq)]
+enum Owner {
+    System,
+    User,
+}
+
 /// Runs a test again beside a systemd of its own. True where that is the case;
 /// elsewhere the test is over when this returns.
-fn beside_systemd(test: &str) -> bool {
+fn beside_systemd(owner: Owner, test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         fs::create_dir_all(TEMPORARY).unwrap();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         return true;
     }
     // Nothing can be installed there.
     let _ = tool("onnxruntime");
-    let output = Command::new(repository().join("tests/systemd/machine"))
+    let systemd = repository().join("tests/systemd");
+    let mut machine = Command::new(systemd.join("machine"));
+    if owner == Owner::User {
+        machine.arg(systemd.join("user"));
+    }
+    let output = machine
         .args(["env", &format!("{INSIDE}=1"), &format!("TMPDIR={TEMPORARY}")])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
@@ -48,8 +60,22 @@ fn with_service(service: &str) -> String {
     PLATFORM.replace("local   = {}", &format!("local   = {{ service = {service:?} }}"))
 }
 
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Where the units of whoever runs this are.
+fn units() -> PathBuf {
+    let user = || Path::new(&std::env::var_os("HOME").unwrap()).join(".config/systemd/user");
+    if is_root() { "/etc/systemd/system".into() } else { user() }
+}
+
+fn unit() -> PathBuf {
+    units().join("falaj-retail.service")
+}
+
 fn systemctl(arguments: &[&str]) -> String {
-    let output = Command::new("systemctl").args(arguments).output().unwrap();
+    let output = Command::new("systemctl").args((!is_root()).then_some("--user")).args(arguments).output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -99,21 +125,56 @@ fn main_pid() -> u32 {
 
 #[test]
 fn a_killed_server_is_started_again_by_its_service_and_predicts_without_terraform() {
-    if !beside_systemd("a_killed_server_is_started_again_by_its_service_and_predicts_without_terraform") {
-        return;
+    if beside_systemd(Owner::System, "a_killed_server_is_started_again_by_its_service_and_predicts_without_terraform") {
+        killed_and_started_again();
     }
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+#[test]
+fn a_users_own_systemd_starts_a_killed_server_again() {
+    if beside_systemd(Owner::User, "a_users_own_systemd_starts_a_killed_server_again") {
+        assert!(!is_root());
+        killed_and_started_again();
+    }
+}
+
+/// The processes of the unit. Their own files in `/proc` do not tell an
+/// ordinary user where they run from.
+fn processes() -> Vec<u32> {
+    let group = systemctl(&["show", "--property=ControlGroup", "--value", "falaj-retail"]);
+    if group.is_empty() {
+        return Vec::new();
+    }
+    let listed = fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.procs")).unwrap_or_default();
+    listed.lines().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// What the unit takes from the server is really taken from it.
+fn assert_confined(pid: u32) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    assert_eq!(line("NoNewPrivs:"), "1");
+    if is_root() {
+        // CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
+        assert_eq!(u64::from_str_radix(&line("CapBnd:"), 16).unwrap(), 0b110, "{status}");
+        let own = fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
+        assert_ne!(own, fs::read_link("/proc/self/ns/mnt").unwrap(), "it sees files of its own");
+    }
+}
+
+fn killed_and_started_again() {
     let project = Project::new(Core::Terraform, &with_service("systemd"));
     project.apply();
     assert_eq!(systemctl(&["is-active", "falaj-retail"]), "active");
     assert_eq!(systemctl(&["is-enabled", "falaj-retail"]), "enabled", "it starts with the machine");
     assert_eq!(main_pid(), project.running().pid, "the server is the unit's");
+    assert_confined(main_pid());
     project.assert_plan_is_empty();
 
     let endpoint = project.output("endpoint");
     let before = wait_for_answer(&endpoint);
     for round in 0..2 {
-        let killed = project.processes();
+        let killed = processes();
         assert!(killed.len() >= 2, "the server and a process that serves: {killed:?}");
         killed.iter().copied().for_each(kill);
         assert_eq!(wait_for_answer(&endpoint), before, "round {round}");
@@ -122,41 +183,41 @@ fn a_killed_server_is_started_again_by_its_service_and_predicts_without_terrafor
     // The server alone: what serves is replaced without Terraform too.
     project.kill_server();
     let since = Instant::now();
-    while main_pid() == 0 || project.processes().len() < 2 {
+    while main_pid() == 0 || processes().len() < 2 {
         assert!(since.elapsed() < Duration::from_secs(60), "it is not started again");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(wait_for_answer(&endpoint), before);
+    let restarts: u32 = systemctl(&["show", "--property=NRestarts", "--value", "falaj-retail"]).parse().unwrap();
+    assert!(restarts >= 3, "systemd counts {restarts}");
     project.assert_plan_is_empty();
 
     // Stopped by its operator, it is started through the unit, never beside it.
     systemctl(&["stop", "falaj-retail"]);
-    assert_eq!(project.processes(), Vec::<u32>::new());
+    assert_eq!(processes(), Vec::<u32>::new());
     project.assert_plan_is_empty();
     assert_eq!(main_pid(), project.running().pid);
     assert_eq!(wait_for_answer(&endpoint), before);
 
     project.destroy();
-    assert_eq!(project.processes(), Vec::<u32>::new());
-    assert!(!Path::new(UNIT).exists(), "no unit is left");
+    assert_eq!(processes(), Vec::<u32>::new());
+    assert!(!unit().exists(), "no unit is left");
     assert_eq!(systemctl(&["is-enabled", "falaj-retail"]), "");
-    assert!(
-        fs::read_dir("/etc/systemd/system/multi-user.target.wants").map_or(true, |mut links| links.next().is_none())
-    );
+    let wanted = units().join(if is_root() { "multi-user.target.wants" } else { "default.target.wants" });
+    assert!(fs::read_dir(wanted).map_or(true, |mut links| links.next().is_none()), "nor a link to it");
 }
 
 #[test]
 fn a_server_is_handed_to_its_service_and_back_in_place() {
-    if !beside_systemd("a_server_is_handed_to_its_service_and_back_in_place") {
+    if !beside_systemd(Owner::System, "a_server_is_handed_to_its_service_and_back_in_place") {
         return;
     }
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let project = Project::new(Core::Terraform, &with_service("none"));
     project.apply();
     let endpoint = project.output("endpoint");
     let before = wait_for_answer(&endpoint);
     let unkept = project.running().pid;
-    assert!(!Path::new(UNIT).exists());
+    assert!(!unit().exists());
 
     project.write("main.tf", &with_service("systemd"));
     let plan = project.plan();
@@ -169,7 +230,7 @@ fn a_server_is_handed_to_its_service_and_back_in_place() {
 
     // Somebody takes the unit away: the next plan says so, the next apply mends it.
     systemctl(&["disable", "--now", "falaj-retail"]);
-    fs::remove_file(UNIT).unwrap();
+    fs::remove_file(unit()).unwrap();
     systemctl(&["daemon-reload"]);
     assert_eq!(project.plan().actions("falaj_cluster.this"), ["update"]);
     project.apply();
@@ -177,7 +238,7 @@ fn a_server_is_handed_to_its_service_and_back_in_place() {
 
     project.write("main.tf", &with_service("none"));
     project.apply();
-    assert!(!Path::new(UNIT).exists());
+    assert!(!unit().exists());
     assert_eq!(wait_for_answer(&endpoint), before);
     project.assert_plan_is_empty();
     project.destroy();
