@@ -1,12 +1,10 @@
 //! `falaj_feature_store`: named features of one entity, from one source.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+mod source;
 
-use falaj_api::blob::GetBlobInfo;
-use falaj_api::feature_store::{
-    self as api, Classification, DataType, FeatureStoreSpec, Location, Retention, SourceFormat,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use falaj_api::feature_store::{self as api, Classification, DataType, FeatureStoreSpec, Retention};
 use falaj_api::id::Prefix;
 use tfplugin::{Attr, AttributePath, Context, Diagnostic, Diagnostics, Model, Plan, Span, Timeouts, validate};
 
@@ -15,9 +13,8 @@ use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::posture::Declared as Facts;
 use crate::attributes::{PostureModel, choice, chosen, duration, object, rules, span, want};
-use crate::cluster::sha256;
 use crate::connection::{Connection, Shared};
-use crate::errors;
+pub use source::SourceModel;
 
 /// Named features of one entity, from one source, joined as of the time asked for.
 #[derive(Model, Debug, Clone)]
@@ -75,34 +72,6 @@ pub struct EntityModel {
     pub r#type: Attr<String>,
 }
 
-/// Where the rows are: exactly one of these.
-#[derive(Model, Debug, Clone)]
-pub struct SourceModel {
-    /// A Parquet file.
-    #[attr(optional)]
-    pub parquet: Attr<FileModel>,
-    /// A CSV file with a header.
-    #[attr(optional)]
-    pub csv: Attr<FileModel>,
-}
-
-/// A file with an entity, times and values in each row: exactly one of `path` and `uri`.
-#[derive(Model, Debug, Clone)]
-pub struct FileModel {
-    /// A file on the machine that runs Terraform, uploaded sealed.
-    #[attr(optional, validate = [validate::not_empty()])]
-    pub path: Attr<String>,
-    /// What the runtime reads itself: an absolute `file:///` inside its allow-list.
-    #[attr(optional, validate = [rules::source_uri()])]
-    pub uri: Attr<String>,
-    /// The column that says when a row became true.
-    #[attr(required, validate = [validate::not_empty()])]
-    pub event_time: Attr<String>,
-    /// The column that says when a row became known, so that training sees only what was known.
-    #[attr(optional, validate = [validate::not_empty()])]
-    pub created_time: Attr<String>,
-}
-
 /// One feature.
 #[derive(Model, Debug, Clone)]
 pub struct FeatureModel {
@@ -137,25 +106,6 @@ pub struct RetentionModel {
     /// Captured requests, such as `30d`.
     #[attr(optional, validate = [rules::duration()])]
     pub captures: Attr<Span>,
-}
-
-/// The one source that is declared, and its format.
-fn declared(source: &Attr<SourceModel>) -> Option<(SourceFormat, &'static str, &FileModel)> {
-    let source = source.known()?;
-    let parquet = source.parquet.known().map(|file| (SourceFormat::Parquet, "parquet", file));
-    parquet.or_else(|| source.csv.known().map(|file| (SourceFormat::Csv, "csv", file)))
-}
-
-fn declared_mut(source: &mut Attr<SourceModel>) -> Option<&mut FileModel> {
-    let source = source.known_mut()?;
-    match source.parquet.is_known() {
-        true => source.parquet.known_mut(),
-        false => source.csv.known_mut(),
-    }
-}
-
-fn file_path(format: &'static str) -> AttributePath {
-    AttributePath::root("source").attribute(format)
 }
 
 /// `falaj_feature_store`.
@@ -193,81 +143,24 @@ impl Declared for FeatureStore {
     }
 
     fn validate(config: &FeatureStoreModel) -> Diagnostics {
-        let mut problems = Diagnostics::new();
-        let Some(source) = config.source.known() else { return problems };
-        let path = AttributePath::root("source");
-        match (&source.parquet, &source.csv) {
-            (Attr::Null, Attr::Null) => problems.error_at(
-                path,
-                "A source without a format",
-                "Write exactly one of parquet = { ... } and csv = { ... }.",
-            ),
-            (Attr::Known(_), Attr::Known(_)) => {
-                problems.error_at(path, "A source of two formats", "Keep one of `parquet` and `csv`.");
-            }
-            _ => {}
-        }
-        if let Some((_, format, file)) = declared(&config.source) {
-            match (&file.path, &file.uri) {
-                (Attr::Null, Attr::Null) => problems.error_at(
-                    file_path(format),
-                    "A source that is nowhere",
-                    "Write exactly one of `path` (a file here, to be uploaded) and `uri` (what the runtime reads itself).",
-                ),
-                (Attr::Known(_), Attr::Known(_)) => {
-                    problems.error_at(file_path(format), "A source in two places", "Keep one of `path` and `uri`.");
-                }
-                _ => {}
-            }
-        }
-        problems
+        source::check(&config.source)
     }
 
     async fn plan(_: &Context<Shared>, _: Option<&Prefix>, plan: &mut Plan<FeatureStoreModel>) -> Diagnostics {
-        let mut problems = Diagnostics::new();
-        plan.planned.source_digest = match declared(&plan.planned.source) {
-            Some((_, format, FileModel { path: Attr::Known(path), .. })) => match digest(path.clone(), format).await {
-                Ok(digest) => digest.into(),
-                Err(problem) => {
-                    problems.push(problem);
-                    Attr::unknown()
-                }
-            },
-            Some((_, _, FileModel { uri: Attr::Known(_), .. })) => Attr::Null,
-            _ => Attr::unknown(),
-        };
-        // The same bytes under another path are no change: a checkout elsewhere, a renamed file.
-        if let Some(prior) = &plan.prior
-            && prior.source_digest.is_known()
-            && prior.source_digest == plan.planned.source_digest
-            && let Some((_, _, FileModel { path: before @ Attr::Known(_), .. })) = declared(&prior.source)
-            && let Some(file) = declared_mut(&mut plan.planned.source)
-        {
-            file.path = before.clone();
+        let before = plan.prior.as_ref().map(|prior| (&prior.source, &prior.source_digest));
+        match source::plan(before, &mut plan.planned.source).await {
+            Ok(digest) => plan.planned.source_digest = digest,
+            Err(problem) => {
+                plan.planned.source_digest = Attr::unknown();
+                return problem.into();
+            }
         }
-        problems
+        Diagnostics::new()
     }
 
     async fn prepare(connection: &Connection, place: &Prefix, model: &FeatureStoreModel) -> Result<(), Diagnostics> {
-        let Some((_, format, FileModel { path: Attr::Known(path), .. })) = declared(&model.source) else {
-            return Ok(());
-        };
-        let digest = want(&model.source_digest, "source_digest")?.clone();
-        let workspace = place.workspace.clone().unwrap_or_default();
-        let what = format!("the source {path}");
-        let info = connection.call(&GetBlobInfo { workspace: workspace.clone(), digest: digest.clone() }).await;
-        if info.map_err(|error| errors::diagnostic(&error, &what, &[]))?.present {
-            return Ok(());
-        }
-        let bytes = std::fs::read(path).map_err(|error| unreadable(path, format, &error))?;
-        tracing::info!(path, bytes = bytes.len(), "uploading the source");
-        connection.client.upload(&workspace, &digest, bytes).await.map_err(|error| {
-            let diagnostic = errors::diagnostic(&error, &what, &[]);
-            let hint = "If the file changed since the plan, plan again.";
-            let detail = format!("{} {hint}", diagnostic.detail);
-            diagnostic.detail(detail).at(file_path(format).attribute("path"))
-        })?;
-        Ok(())
+        let workspace = place.workspace.as_deref().unwrap_or_default();
+        source::upload(connection, workspace, &model.source, &model.source_digest).await
     }
 
     fn spec(model: &FeatureStoreModel, labels: Labels) -> Result<FeatureStoreSpec, Diagnostics> {
@@ -292,7 +185,7 @@ impl Declared for FeatureStore {
                 name: want(&entity.name, entity_path.attribute("name"))?.clone(),
                 data_type: choice(&entity.r#type, entity_path.attribute("type"))?,
             },
-            source: source(model)?,
+            source: source::spec(&model.source, &model.source_digest)?,
             features: features.collect::<Result<_, Diagnostics>>()?,
             online: model.online.known().map(ttl).transpose()?,
             retention: model.retention.known().map(retention).transpose()?.unwrap_or_default(),
@@ -311,7 +204,7 @@ impl Declared for FeatureStore {
     ) -> Result<(), Diagnostics> {
         model.entity =
             Attr::Known(EntityModel { name: spec.entity.name.clone().into(), r#type: chosen(&spec.entity.data_type) });
-        declare_source(model, &spec.source);
+        (model.source, model.source_digest) = source::declare(&model.source, &spec.source);
         let features = spec.features.iter().map(|(name, feature)| {
             let purposes: BTreeSet<String> = feature.purposes.iter().cloned().collect();
             let model = FeatureModel {
@@ -351,65 +244,10 @@ fn classification(features: &Attr<BTreeMap<String, FeatureModel>>) -> Attr<Class
     highest.into()
 }
 
-async fn digest(path: String, format: &'static str) -> Result<String, Diagnostic> {
-    let file = PathBuf::from(&path);
-    let hashed = tokio::task::spawn_blocking(move || sha256(&file)).await;
-    match hashed {
-        Ok(Ok(digest)) => Ok(digest),
-        Ok(Err(error)) => Err(unreadable(&path, format, &error)),
-        Err(_) => Err(Diagnostic::error("Reading the source was interrupted").at(file_path(format).attribute("path"))),
-    }
-}
-
-fn unreadable(path: &str, format: &'static str, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error("The source cannot be read")
-        .detail(format!(
-            "{path}: {error}. `path` is a file on this machine, from where Terraform runs: write \"${{path.module}}/...\" for one beside the configuration."
-        ))
-        .at(file_path(format).attribute("path"))
-}
-
-fn source(model: &FeatureStoreModel) -> Result<api::Source, Diagnostics> {
-    let missing = || Diagnostic::error("A source without a format").at("source");
-    let (format, name, file) = declared(&model.source).ok_or_else(missing)?;
-    let location = match (&file.uri, &model.source_digest) {
-        (Attr::Known(uri), _) => Location::Uri { uri: uri.clone() },
-        (_, digest) => Location::Upload { digest: want(digest, "source_digest")?.clone() },
-    };
-    Ok(api::Source {
-        format,
-        location,
-        event_time: want(&file.event_time, file_path(name).attribute("event_time"))?.clone(),
-        created_time: file.created_time.known().cloned(),
-    })
-}
-
 fn retention(model: &RetentionModel) -> Result<Retention, Diagnostics> {
     let path = AttributePath::root("retention");
     let read = |span: &Attr<Span>, name: &'static str| -> Result<Option<falaj_api::Duration>, Diagnostic> {
         span.known().map(|span| duration(span, path.attribute(name))).transpose()
     };
     Ok(Retention { offline: read(&model.offline, "offline")?, captures: read(&model.captures, "captures")? })
-}
-
-/// The source on record. From where an uploaded file came, nobody remembers
-/// but the state.
-fn declare_source(model: &mut FeatureStoreModel, source: &api::Source) {
-    let before = declared(&model.source).and_then(|(_, _, file)| file.path.known().cloned());
-    let (path, uri, digest) = match &source.location {
-        Location::Upload { digest } => (before, None, Some(digest.clone())),
-        Location::Uri { uri } => (None, Some(uri.clone()), None),
-    };
-    let file = FileModel {
-        path: path.into(),
-        uri: uri.into(),
-        event_time: source.event_time.clone().into(),
-        created_time: source.created_time.clone().into(),
-    };
-    let (parquet, csv) = match source.format {
-        SourceFormat::Parquet => (Attr::Known(file), Attr::Null),
-        SourceFormat::Csv => (Attr::Null, Attr::Known(file)),
-    };
-    model.source = Attr::Known(SourceModel { parquet, csv });
-    model.source_digest = digest.into();
 }
