@@ -138,15 +138,13 @@ fn a_users_own_systemd_starts_a_killed_server_again() {
     }
 }
 
-/// The processes of the unit. Their own files in `/proc` do not tell an
-/// ordinary user where they run from.
-fn processes() -> Vec<u32> {
-    let group = systemctl(&["show", "--property=ControlGroup", "--value", "falaj-retail"]);
-    if group.is_empty() {
-        return Vec::new();
-    }
-    let listed = fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.procs")).unwrap_or_default();
-    listed.lines().map(|pid| pid.parse().unwrap()).collect()
+/// Processes that run from the data directory, by their command lines: what
+/// else `/proc` has of them is closed to an ordinary user.
+fn processes(project: &Project) -> Vec<u32> {
+    let data = project.path("data").canonicalize().unwrap().into_os_string().into_encoded_bytes();
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let ours = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(&data));
+    pids.filter(ours).collect()
 }
 
 /// What the unit takes from the server is really taken from it.
@@ -174,7 +172,7 @@ fn killed_and_started_again() {
     let endpoint = project.output("endpoint");
     let before = wait_for_answer(&endpoint);
     for round in 0..2 {
-        let killed = processes();
+        let killed = processes(&project);
         assert!(killed.len() >= 2, "the server and a process that serves: {killed:?}");
         killed.iter().copied().for_each(kill);
         assert_eq!(wait_for_answer(&endpoint), before, "round {round}");
@@ -183,7 +181,7 @@ fn killed_and_started_again() {
     // The server alone: what serves is replaced without Terraform too.
     project.kill_server();
     let since = Instant::now();
-    while main_pid() == 0 || processes().len() < 2 {
+    while main_pid() == 0 || processes(&project).len() < 2 {
         assert!(since.elapsed() < Duration::from_secs(60), "it is not started again");
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -194,13 +192,13 @@ fn killed_and_started_again() {
 
     // Stopped by its operator, it is started through the unit, never beside it.
     systemctl(&["stop", "falaj-retail"]);
-    assert_eq!(processes(), Vec::<u32>::new());
+    assert_eq!(processes(&project), Vec::<u32>::new());
     project.assert_plan_is_empty();
     assert_eq!(main_pid(), project.running().pid);
     assert_eq!(wait_for_answer(&endpoint), before);
 
     project.destroy();
-    assert_eq!(processes(), Vec::<u32>::new());
+    assert_eq!(processes(&project), Vec::<u32>::new());
     assert!(!unit().exists(), "no unit is left");
     assert_eq!(systemctl(&["is-enabled", "falaj-retail"]), "");
     let wanted = units().join(if is_root() { "multi-user.target.wants" } else { "default.target.wants" });
