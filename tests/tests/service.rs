@@ -226,6 +226,19 @@ fn a_server_is_handed_to_its_service_and_back_in_place() {
     project.assert_plan_is_empty();
     assert_eq!(wait_for_answer(&endpoint), before, "at the same address");
 
+    // The unit starts the runtime that the provider brings.
+    systemctl(&["stop", "falaj-retail"]);
+    let newer = project.path("falaj");
+    fs::copy(falaj_tests::built("falaj"), &newer).unwrap();
+    fs::OpenOptions::new().append(true).open(&newer).unwrap().write_all(b"newer").unwrap();
+    let old = fs::read_to_string(unit()).unwrap();
+    let plan = project.command(&["plan", "-detailed-exitcode", "-no-color"]).env("FALAJ_RUNTIME", newer).output();
+    assert_eq!(plan.unwrap().status.code(), Some(0), "there is nothing to change");
+    assert_ne!(fs::read_to_string(unit()).unwrap(), old);
+    let exe = fs::read_link(format!("/proc/{}/exe", main_pid())).unwrap();
+    assert!(fs::read(exe).unwrap().ends_with(b"newer"));
+    assert_eq!(wait_for_answer(&endpoint), before);
+
     // Somebody takes the unit away: the next plan says so, the next apply mends it.
     systemctl(&["disable", "--now", "falaj-retail"]);
     fs::remove_file(unit()).unwrap();
@@ -239,8 +252,21 @@ fn a_server_is_handed_to_its_service_and_back_in_place() {
     assert!(!unit().exists());
     assert_eq!(wait_for_answer(&endpoint), before);
     project.assert_plan_is_empty();
+
+    // A server that does not come up under systemd is not left to it.
+    project.write("main.tf", &with_service("systemd"));
+    fs::rename(project.path("key"), project.path("away")).unwrap();
+    let said = project.fail(&["apply", "-auto-approve", "-no-color"]);
+    assert!(said.contains("falaj-retail.service") && said.contains("key"), "it says what the server said: {said}");
+    assert!(!unit().exists());
+    assert_eq!(project.processes(), Vec::<u32>::new());
+    fs::rename(project.path("away"), project.path("key")).unwrap();
+    project.apply();
+    assert_eq!(main_pid(), project.running().pid);
+    assert_eq!(wait_for_answer(&endpoint), before);
     project.destroy();
     assert_eq!(project.processes(), Vec::<u32>::new());
+    assert!(!unit().exists());
 }
 
 #[test]
