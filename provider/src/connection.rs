@@ -16,9 +16,6 @@ use crate::attributes::labels::Labels;
 use crate::cluster::LocalCluster;
 use crate::errors::capital;
 
-/// The release of this provider, and of the runtime beside it.
-pub const VERSION: &str = falaj_api::VERSION;
-
 /// How to reach a runtime that is not on this machine.
 #[derive(Model, Debug, Clone, PartialEq)]
 pub struct ConnectionModel {
@@ -94,16 +91,36 @@ impl Shared {
     /// for calls that can be repeated, such as the four that every kind of
     /// object has. A runtime that was killed is back by then.
     pub async fn call<C: Call>(&self, connection: &Connection, call: &C) -> Result<C::Response, ClientError> {
-        let unanswered = match connection.call(call).await {
-            Err(error @ ClientError::Unreachable { .. }) => error,
-            answered => return answered,
-        };
+        match connection.call(call).await {
+            Err(error @ ClientError::Unreachable { .. }) => self.again(connection, error).await?.call(call).await,
+            answered => answered,
+        }
+    }
+
+    /// Uploads bytes, in the same way.
+    pub async fn upload(
+        &self,
+        connection: &Connection,
+        workspace: &str,
+        digest: &str,
+        bytes: &[u8],
+    ) -> Result<(), ClientError> {
+        match connection.client.upload(workspace, digest, bytes.to_vec()).await {
+            Err(error @ ClientError::Unreachable { .. }) => {
+                self.again(connection, error).await?.client.upload(workspace, digest, bytes.to_vec()).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// A new connection to the same cluster in the place of one that failed.
+    async fn again(&self, connection: &Connection, failed: ClientError) -> Result<Arc<Connection>, ClientError> {
         let cluster = &connection.runtime.cluster;
-        tracing::info!(cluster, %unanswered, "trying again over a new connection");
+        tracing::info!(cluster, %failed, "trying again over a new connection");
         self.forget(cluster).await;
         match self.connect(cluster).await {
-            Ok(again) if again.runtime.cluster_uid == connection.runtime.cluster_uid => again.call(call).await,
-            _ => Err(unanswered),
+            Ok(again) if again.runtime.cluster_uid == connection.runtime.cluster_uid => Ok(again),
+            _ => Err(failed),
         }
     }
 
@@ -210,9 +227,10 @@ fn check(cluster: &str, connection: Connection) -> Result<Connection, Diagnostic
             variable(cluster)
         )));
     }
-    if !speaks(VERSION, &runtime.version) {
+    let ours = falaj_api::version();
+    if !speaks(ours, &runtime.version) {
         return Err(Diagnostic::error(format!("The cluster {cluster:?} runs another release")).detail(format!(
-            "It runs {}, this provider is {VERSION}: they work together when they are at most one minor release apart. Use a provider in between, and let it upgrade the cluster (`runtime_version`).",
+            "It runs {}, this provider is {ours}: they work together when they are at most one minor release apart. Use a provider in between, and let it upgrade the cluster (`runtime_version`).",
             runtime.version
         )));
     }

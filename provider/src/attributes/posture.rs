@@ -1,7 +1,7 @@
 //! The `posture` attribute: what a policy decides on, known at plan.
 
 use falaj_api::feature_store::Classification;
-use falaj_api::posture::Facts;
+use falaj_api::posture;
 use falaj_api::{Duration, KmsKey, Posture, Region};
 use tfplugin::{Attr, AttributePath, Model};
 
@@ -45,14 +45,14 @@ pub struct PostureModel {
 
 /// What is declared of an object that its posture follows from.
 #[derive(Debug, Clone, Default)]
-pub struct Declared {
+pub struct Facts {
     pub kms_key: Attr<KmsKeyModel>,
     pub classification: Attr<Classification>,
     pub retention: Attr<Duration>,
 }
 
 /// The posture of an object in `region`, as far as that and what it declares is known.
-pub fn of(region: Option<&Region>, declared: &Declared) -> PostureModel {
+pub fn of(region: Option<&Region>, declared: &Facts) -> PostureModel {
     let key = key(&declared.kms_key);
     let Some(region) = region else {
         return PostureModel {
@@ -68,7 +68,7 @@ pub fn of(region: Option<&Region>, declared: &Declared) -> PostureModel {
             complete: Attr::unknown(),
         };
     };
-    let known = Posture::of(&Facts {
+    let known = Posture::of(&posture::Facts {
         region,
         kms_key: key.known(),
         classification: declared.classification.known().copied(),
@@ -117,10 +117,10 @@ fn unless<T>(unknown: bool, value: Option<T>) -> Attr<T> {
 mod tests {
     use tfplugin::Attr;
 
-    use super::{Declared, KmsKeyModel, of};
+    use super::{Facts, KmsKeyModel, of};
 
-    fn key(uri: Attr<String>) -> Declared {
-        Declared { kms_key: Attr::Known(KmsKeyModel { uri, region: Attr::Null }), ..Declared::default() }
+    fn key(uri: Attr<String>) -> Facts {
+        Facts { kms_key: Attr::Known(KmsKeyModel { uri, region: Attr::Null }), ..Facts::default() }
     }
 
     #[test]
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn hardware_of_ones_own_costs_nothing_and_a_clouds_is_not_estimated() {
-        let own = of(Some(&"onprem:ae-du:dubai-1".parse().unwrap()), &Declared::default());
+        let own = of(Some(&"onprem:ae-du:dubai-1".parse().unwrap()), &Facts::default());
         assert_eq!(own.estimated_monthly_cost, 0.0.into());
-        let rented = of(Some(&"aws:me-central-1".parse().unwrap()), &Declared::default());
+        let rented = of(Some(&"aws:me-central-1".parse().unwrap()), &Facts::default());
         assert!(rented.estimated_monthly_cost.is_null());
     }
 }

@@ -10,7 +10,7 @@ use tfplugin::{Attr, Context, DefaultTimeouts, Diagnostics, Plan};
 
 use crate::attributes::Object;
 use crate::attributes::labels::Labels;
-use crate::attributes::posture::Declared as Facts;
+use crate::attributes::posture::Facts;
 use crate::connection::{Connection, Shared};
 use crate::errors;
 
@@ -52,6 +52,7 @@ pub trait Declared: Send + Sync + 'static {
 
     /// Does what must be done before the declaration is put.
     fn prepare(
+        _ctx: &Context<Shared>,
         _connection: &Connection,
         _place: &Prefix,
         _model: &Self::Model,

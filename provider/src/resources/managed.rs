@@ -82,7 +82,7 @@ impl<D: Declared> Managed<D> {
             Diagnostic::error("The place is not known").detail("The parent's id must be known by now.").at(D::PARENT.0)
         })?;
         let connection = Self::reach(ctx, &place).await.map_err(|unreachable| unreachable.problem)?;
-        D::prepare(&connection, &place, model).await?;
+        D::prepare(ctx, &connection, &place, model).await?;
         let spec = D::spec(model, model.effective_labels().clone().or_default())?;
         let put = Put::<D::Kind> { workspace: workspace_of(&place), name: place.name().to_owned(), uid, spec };
         let record =

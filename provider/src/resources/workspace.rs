@@ -8,7 +8,7 @@ use tfplugin::{Attr, AttributePath, Context, Diagnostics, Model, Plan, Timeouts,
 
 use super::declared::{Declared, Finder};
 use crate::attributes::labels::Labels;
-use crate::attributes::posture::Declared as Facts;
+use crate::attributes::posture::Facts;
 use crate::attributes::{
     KmsKeyModel, PostureModel, ResidencyModel, choice, chosen, differs, kms_key, object, residency, rules, want,
 };

@@ -6,7 +6,7 @@ use tfplugin::{Attr, AttributePath, Context, Diagnostics, Plan};
 use super::{ClusterModel, service_of};
 use crate::attributes::{kms_key, residency};
 use crate::cluster::{Service, service};
-use crate::connection::{Shared, VERSION, release};
+use crate::connection::{Shared, release};
 
 /// The release that the plan asks for, held against what runs and what this
 /// provider brings.
@@ -14,11 +14,11 @@ pub fn version(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut 
     let runs = plan.prior.as_ref().and_then(|prior| prior.runtime_version.as_deref());
     let Some(asked) = plan.config.runtime_version.as_deref() else {
         if let Some(runs) =
-            runs.filter(|runs| plan.config.runtime_version.is_null() && release(runs) < release(VERSION))
+            runs.filter(|runs| plan.config.runtime_version.is_null() && release(runs) < release(falaj_api::version()))
         {
             ctx.warn(
                 "The cluster runs an older release",
-                format!("It runs {runs}; this provider brings {VERSION}. Set runtime_version = \"{VERSION}\" to upgrade it in place."),
+                format!("It runs {runs}; this provider brings {ours}. Set runtime_version = \"{ours}\" to upgrade it in place.", ours = falaj_api::version()),
             );
         }
         return;
@@ -36,7 +36,10 @@ pub fn version(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut 
         problems.error_at(
             "runtime_version",
             "This provider does not bring that release",
-            format!("It brings {VERSION}. Use the provider of release {asked}, or leave runtime_version out to keep what runs."),
+            format!(
+                "It brings {}. Use the provider of release {asked}, or leave runtime_version out to keep what runs.",
+                falaj_api::version()
+            ),
         );
     }
 }
@@ -103,6 +106,11 @@ pub async fn service(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems:
             "No systemd can keep this cluster running",
             format!("Here {reason}. Write service = \"none\" and let what supervises this machine run the cluster (the provider also starts it whenever it needs it), or apply this where systemd runs."),
         );
+        return;
+    }
+    let local = ctx.try_shared().zip(plan.planned.name.known()).and_then(|(shared, name)| shared.local(name).ok());
+    if let Some(Err(taken)) = local.map(|local| local.check_unit_is_free()) {
+        problems.error_at(path, "The unit of this name is taken", format!("{taken}."));
     } else if service::ends_at_logout() {
         ctx.warn(
             "The cluster ends when its user logs out",

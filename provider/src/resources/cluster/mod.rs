@@ -20,7 +20,7 @@ use super::operation::{Unfinished, wait};
 use super::reach::{Owner, Unreachable, given_up, known_id, reach};
 use super::workspace::no_labels;
 use crate::attributes::labels::{self, Labels};
-use crate::attributes::posture::{self, Declared as Facts};
+use crate::attributes::posture::{self, Facts};
 use crate::attributes::{
     KmsKeyModel, PostureModel, ResidencyModel, blank, differs, object, residency, rules, want, wanted,
 };
@@ -188,6 +188,7 @@ fn service_of(model: &ClusterModel) -> Service {
 }
 
 async fn put(
+    shared: &Shared,
     connection: &Connection,
     model: &ClusterModel,
     uid: Option<String>,
@@ -195,7 +196,7 @@ async fn put(
     let spec = spec(model, model.effective_labels.clone().or_default())?;
     let name = want(&model.name, "name")?.clone();
     let put = Put::<Kinded> { workspace: None, name: name.clone(), uid, spec };
-    let record = connection.call(&put).await.map_err(|error| refused(&error, &name))?;
+    let record = shared.call(connection, &put).await.map_err(|error| refused(&error, &name))?;
     let id =
         record.id.parse().map_err(|problem: String| Diagnostic::error("The runtime gave no id").detail(problem))?;
     Ok((id, record))
@@ -292,7 +293,7 @@ impl Resource for ClusterResource {
         // Given up half-way, what is laid down is taken up by the next create.
         ctx.run(bring_up(shared, &name, &spec)).await.map_err(|reason| given_up(reason, &what(&name)))??;
         let connection = arranged(shared, &name, &model, None).await?;
-        let (id, record) = put(&connection, &model, None).await?;
+        let (id, record) = put(shared, &connection, &model, None).await?;
         settle(ctx, &connection, model, id, record).await
     }
 
@@ -349,7 +350,7 @@ impl Resource for ClusterResource {
         let model = plan.planned;
         let id = known_id(plan.prior.as_ref().map_or(&model.id, |prior| &prior.id))?;
         let connection = arranged(ctx.shared()?, &id.place.cluster, &model, plan.prior.as_ref()).await?;
-        let (id, record) = put(&connection, &model, Some(id.uid)).await?;
+        let (id, record) = put(ctx.shared()?, &connection, &model, Some(id.uid)).await?;
         settle(ctx, &connection, model, id, record).await
     }
 

@@ -11,7 +11,7 @@ use tfplugin::{Attr, AttributePath, Context, Diagnostic, Diagnostics, Model, Pla
 use super::declared::{Declared, Finder};
 use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
-use crate::attributes::posture::Declared as Facts;
+use crate::attributes::posture::Facts;
 use crate::attributes::{PostureModel, choice, chosen, duration, object, rules, span, want};
 use crate::connection::{Connection, Shared};
 pub use source::SourceModel;
@@ -158,9 +158,14 @@ impl Declared for FeatureStore {
         Diagnostics::new()
     }
 
-    async fn prepare(connection: &Connection, place: &Prefix, model: &FeatureStoreModel) -> Result<(), Diagnostics> {
+    async fn prepare(
+        ctx: &Context<Shared>,
+        connection: &Connection,
+        place: &Prefix,
+        model: &FeatureStoreModel,
+    ) -> Result<(), Diagnostics> {
         let workspace = place.workspace.as_deref().unwrap_or_default();
-        source::upload(connection, workspace, &model.source, &model.source_digest).await
+        source::upload(ctx.shared()?, connection, workspace, &model.source, &model.source_digest).await
     }
 
     fn spec(model: &FeatureStoreModel, labels: Labels) -> Result<FeatureStoreSpec, Diagnostics> {

@@ -9,7 +9,7 @@ use tfplugin::{Attr, AttributePath, Diagnostic, Diagnostics, Model, validate};
 
 use crate::attributes::{rules, want};
 use crate::cluster::sha256;
-use crate::connection::Connection;
+use crate::connection::{Connection, Shared};
 use crate::errors;
 
 /// Where the rows are: exactly one of these.
@@ -116,6 +116,7 @@ pub async fn plan(
 
 /// Uploads the file, unless its bytes are there already.
 pub async fn upload(
+    shared: &Shared,
     connection: &Connection,
     workspace: &str,
     source: &Attr<SourceModel>,
@@ -126,13 +127,14 @@ pub async fn upload(
     };
     let digest = want(digest, "source_digest")?.clone();
     let what = format!("the source {path}");
-    let info = connection.call(&GetBlobInfo { workspace: workspace.to_owned(), digest: digest.clone() }).await;
+    let info = GetBlobInfo { workspace: workspace.to_owned(), digest: digest.clone() };
+    let info = shared.call(connection, &info).await;
     if info.map_err(|error| errors::diagnostic(&error, &what, &[]))?.present {
         return Ok(());
     }
     let bytes = tokio::fs::read(path).await.map_err(|error| unreadable(path, format, &error))?;
     tracing::info!(path, bytes = bytes.len(), "uploading the source");
-    connection.client.upload(workspace, &digest, bytes).await.map_err(|error| {
+    shared.upload(connection, workspace, &digest, &bytes).await.map_err(|error| {
         let diagnostic = errors::diagnostic(&error, &what, &[]);
         let detail = format!("{} If the file changed since the plan, plan again.", diagnostic.detail);
         diagnostic.detail(detail).at(file_path(format).attribute("path"))
