@@ -162,6 +162,8 @@ fn assert_confined(pid: u32) {
 
 fn killed_and_started_again() {
     let project = Project::new(Core::Terraform, &with_service("systemd"));
+    let said = project.succeed(&["plan", "-no-color"]);
+    assert_eq!(said.contains("loginctl enable-linger"), !is_root(), "a user's services end at logout: {said}");
     project.apply();
     assert_eq!(systemctl(&["is-active", "falaj-retail"]), "active");
     assert_eq!(systemctl(&["is-enabled", "falaj-retail"]), "enabled", "it starts with the machine");
@@ -267,6 +269,11 @@ fn a_server_is_handed_to_its_service_and_back_in_place() {
     project.destroy();
     assert_eq!(project.processes(), Vec::<u32>::new());
     assert!(!unit().exists());
+
+    // Nobody's unit is written over.
+    fs::write(unit(), "[Service]\nExecStart=/bin/true\n").unwrap();
+    let said = project.fail(&["plan", "-no-color"]);
+    assert!(said.contains("is taken") && said.contains("another name"), "{said}");
 }
 
 #[test]

@@ -122,6 +122,12 @@ impl LocalCluster {
         Unit::of(&self.name, &self.dir).ok().filter(Unit::exists)
     }
 
+    /// # Errors
+    /// Another cluster of this name has the unit that this one would have.
+    pub fn check_unit_is_free(&self) -> Result<(), LocalError> {
+        Unit::of(&self.name, &self.dir)?.check_free()
+    }
+
     /// Hands the server over to what is to keep it running from now on. True if
     /// it was another before: the server answers elsewhere now.
     ///
@@ -130,6 +136,9 @@ impl LocalCluster {
     pub async fn keep_by(&self, service: Service) -> Result<bool, LocalError> {
         if self.service() == service {
             return Ok(false);
+        }
+        if service == Service::Systemd {
+            self.check_unit_is_free()?;
         }
         let _start = process::lock_start(&self.dir, START_TIMEOUT).await?;
         if let Some(unit) = self.unit() {

@@ -133,14 +133,21 @@ impl Unit {
         fs::read_to_string(&self.path).is_ok_and(|text| text.lines().any(|line| line == mark))
     }
 
+    /// # Errors
+    /// Another cluster has a unit of this name.
+    pub fn check_free(&self) -> Result<(), LocalError> {
+        if self.path.exists() && !self.exists() {
+            return Err(LocalError::ForeignUnit { path: self.path.clone(), dir: self.dir.clone() });
+        }
+        Ok(())
+    }
+
     /// Makes the unit start this copy of the runtime, now and with the machine.
     ///
     /// # Errors
     /// Another cluster has a unit of this name, or systemd refuses it.
     pub async fn start(&self, installed: &Installed, key_uri: &str) -> Result<Starting, LocalError> {
-        if self.path.exists() && !self.exists() {
-            return Err(LocalError::ForeignUnit { path: self.path.clone(), dir: self.dir.clone() });
-        }
+        self.check_free()?;
         let log = self.dir.join(SERVER_LOG);
         let failed = |source| LocalError::io(format!("write {}", self.path.display()), source);
         let text = UnitText {
