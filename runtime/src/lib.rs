@@ -31,9 +31,6 @@ pub mod train;
 mod upload;
 mod workspace;
 
-/// The release.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// SHA-256, lower-case hexadecimal.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use falaj::{command, replay, serve, server, train};
 
 /// Falaj's runtime: trains, serves and watches what the provider declares.
 #[derive(Parser)]
-#[command(name = "falaj", version)]
+#[command(name = "falaj", version = falaj_api::version())]
 struct Cli {
     #[command(subcommand)]
     role: Role,

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    VERSION, audit, cluster,
+    audit, cluster,
     control::{ClusterIdentity, Control},
     data_dir::{DataDir, write_private},
     endpoint,
@@ -59,7 +59,7 @@ pub async fn run(args: Args) -> Result<()> {
     let _lock = data.lock()?;
     let _ = std::fs::remove_file(data.running_file());
     let seed = data.seed()?;
-    tracing::info!(cluster = seed.name, version = VERSION, "starting");
+    tracing::info!(cluster = seed.name, version = falaj_api::version(), "starting");
     cluster::check_residency(&seed.spec).map_err(|problem| anyhow::anyhow!(problem.detail))?;
 
     let rule = seed.spec.residency.as_ref();
@@ -123,7 +123,7 @@ async fn serve(control: &Arc<Control>) -> Result<()> {
     let running = Running {
         pid: std::process::id(),
         url,
-        version: VERSION.to_owned(),
+        version: falaj_api::version().to_owned(),
         cluster_uid: control.cluster.uid.clone(),
         machine_id: control.cluster.machine_id.clone(),
     };

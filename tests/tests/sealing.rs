@@ -51,6 +51,13 @@ fn canaries_are_found_in_no_file_of_the_cluster_and_data_in_neither_state_nor_pl
     for canary in [ENTITY, CATEGORY, ASKED, REQUEST] {
         assert!(!state.contains(canary) && !plan.contains(canary), "{canary} is in the state or the plan");
     }
+    let mut verify = std::process::Command::new(falaj_tests::built("falaj"));
+    let verified = verify.args(["audit", "verify"]).env("FALAJ_DATA_DIR", project.path("data")).output().unwrap();
+    let said = String::from_utf8(verified.stdout).unwrap();
+    assert!(
+        verified.status.success() && said.contains("cluster: "),
+        "the chains verify, beside a running server: {said}"
+    );
     // The search itself finds what is there.
     assert!(state.contains(DECLARED), "labels belong to the state");
     project.destroy();

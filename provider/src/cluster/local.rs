@@ -12,7 +12,7 @@ use falaj_api::local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, Running, SEED_FI
 use super::process;
 use super::runtime::{Bundle, Installed, current, make_private_dir, write_whole};
 use super::service::{Service, Starting, Unit};
-use crate::connection::{Connection, VERSION, release};
+use crate::connection::{Connection, release};
 
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
@@ -186,11 +186,13 @@ impl LocalCluster {
     pub async fn upgrade(&self) -> Result<Connection, LocalError> {
         let _start = process::lock_start(&self.dir, START_TIMEOUT).await?;
         if let Some(installed) = current(&self.dir)?
-            && release(&installed.version) > release(VERSION)
+            && release(&installed.version) > release(falaj_api::version())
         {
             return Err(LocalError::Downgrade(format!(
-                "the cluster {:?} runs {}, which is newer than this provider ({VERSION}); its data cannot go back",
-                self.name, installed.version
+                "the cluster {:?} runs {}, which is newer than this provider ({}); its data cannot go back",
+                self.name,
+                installed.version,
+                falaj_api::version()
             )));
         }
         self.stop().await?;
@@ -241,7 +243,7 @@ impl LocalCluster {
     fn installed(&self) -> Result<Installed, LocalError> {
         let bundled = || Bundle::find()?.install(&self.dir);
         match current(&self.dir)? {
-            Some(installed) if installed.version != VERSION => Ok(installed),
+            Some(installed) if installed.version != falaj_api::version() => Ok(installed),
             Some(installed) => bundled().or(Ok(installed)),
             None => bundled(),
         }

@@ -10,7 +10,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::LocalError;
-use crate::connection::VERSION;
 
 const BIN_DIR: &str = "bin";
 const CURRENT_FILE: &str = "bin/current.json";
@@ -73,7 +72,8 @@ impl Bundle {
         let failed = |source| LocalError::io(format!("copy the runtime into {}", dir.join(BIN_DIR).display()), source);
         let digest = self.digest().map_err(failed)?;
         let onnxruntime = self.onnxruntime.as_ref().and_then(|path| path.file_name()).and_then(|name| name.to_str());
-        let installed = Installed { digest, version: VERSION.to_owned(), onnxruntime: onnxruntime.map(str::to_owned) };
+        let installed =
+            Installed { digest, version: falaj_api::version().to_owned(), onnxruntime: onnxruntime.map(str::to_owned) };
         if current(dir)?.as_ref() == Some(&installed) && installed.program(dir).is_file() {
             return Ok(installed);
         }

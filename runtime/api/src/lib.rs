@@ -38,3 +38,21 @@ pub use problem::Problem;
 pub use record::{Kind, Record};
 pub use region::Region;
 pub use residency::{Evidence, Place, Residency};
+
+/// The release with its name before it, so that it is found in a binary.
+const RELEASE: &str = concat!("falaj release ", env!("CARGO_PKG_VERSION"));
+
+/// The release: semantic version, the same for provider and runtime. Read when
+/// it is asked for, so that the compiler leaves no copies of it in the code.
+#[must_use]
+pub fn version() -> &'static str {
+    std::hint::black_box(RELEASE).trim_start_matches("falaj release ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_release_is_the_workspaces_version() {
+        assert_eq!(super::version(), env!("CARGO_PKG_VERSION"));
+    }
+}

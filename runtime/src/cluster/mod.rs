@@ -9,7 +9,6 @@ use falaj_api::{
 use falaj_store::{Session, records};
 
 use crate::{
-    VERSION,
     control::Control,
     http::Routes,
     noun::{self, Noun},
@@ -37,7 +36,7 @@ impl Noun for Cluster {
         }
         check_residency(spec)?;
         Ok(ClusterStatus {
-            runtime_version: VERSION.to_owned(),
+            runtime_version: falaj_api::version().to_owned(),
             key_custody: here.key_custody.to_owned(),
             machine_id: here.machine_id.clone(),
         })
@@ -76,7 +75,7 @@ pub fn routes(routes: Routes) -> Routes {
     let routes = noun::routes::<Cluster>(routes);
     routes.call::<GetRuntimeVersion, _, _>(|control: Arc<Control>, _, _| async move {
         Ok(RuntimeVersion {
-            version: VERSION.to_owned(),
+            version: falaj_api::version().to_owned(),
             cluster: control.cluster.name.clone(),
             cluster_uid: control.cluster.uid.clone(),
             machine_id: control.cluster.machine_id.clone(),

@@ -18,7 +18,6 @@ use serde_json::json;
 
 use super::{gates, registry, spec_digest};
 use crate::{
-    VERSION,
     control::Control,
     feature_store::{read_source, stores},
     pipe::{Receiver, Sender},
@@ -142,7 +141,7 @@ async fn attempt(
             data_digest: data_digest.clone(),
             algorithm: training.algorithm.name().to_owned(),
             seed: training.seed,
-            runtime_version: VERSION.to_owned(),
+            runtime_version: falaj_api::version().to_owned(),
             architecture,
         },
         artifacts: artifacts.iter().map(|(name, bytes)| (name.clone(), crate::sha256_hex(bytes))).collect(),

@@ -85,7 +85,7 @@ pub async fn handle(state: &State, caller: &Caller, request: Request<Incoming>) 
     match path.trim_end_matches('/') {
         "/v2" => json(&ServerMetadata {
             name: "falaj",
-            version: env!("CARGO_PKG_VERSION"),
+            version: falaj_api::version(),
             extensions: &["binary_tensor_data", "outcomes"],
         }),
         "/v2/health/live" => json(&serde_json::json!({ "live": true })),
