@@ -29,6 +29,7 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
     }
     let attrs = fields.iter().map(read).collect::<Result<Vec<_>>>()?;
     check_dependencies(&attrs)?;
+    check_variadic(&attrs)?;
 
     let model = &input.ident;
     let description = doc(&input.attrs);
@@ -115,9 +116,25 @@ fn check_dependencies(attrs: &[Attr]) -> Result<()> {
     Ok(())
 }
 
+/// A variadic parameter takes what is left, so it is the last and a list.
+fn check_variadic(attrs: &[Attr]) -> Result<()> {
+    for (position, attr) in attrs.iter().enumerate() {
+        let Some(variadic) = &attr.options.variadic else {
+            continue;
+        };
+        if outer_type(&attr.field.ty).as_deref() != Some("Vec") {
+            return Err(Error::new_spanned(&attr.field.ty, "a variadic parameter is a `Vec` of its arguments"));
+        }
+        if position + 1 != attrs.len() {
+            return Err(Error::new(variadic.span(), "only the last parameter can be variadic: it takes what is left"));
+        }
+    }
+    Ok(())
+}
+
 fn schema(attr: &Attr) -> Result<TokenStream> {
-    let Options { replace, local, not_null, sensitive, write_only, default, depends_on, validate, same, .. } =
-        &attr.options;
+    let Options { replace, local, not_null, sensitive, write_only, variadic, allow_unknown, .. } = &attr.options;
+    let Options { default, depends_on, validate, same, .. } = &attr.options;
     let (name, kind) = (&attr.name, &attr.field.ty);
     let mode = mode(attr)?;
     let description = doc(&attr.field.attrs);
@@ -129,6 +146,7 @@ fn schema(attr: &Attr) -> Result<TokenStream> {
     };
     let (replace, local, not_null) = (replace.is_some(), local.is_some(), not_null.is_some());
     let (sensitive, write_only) = (sensitive.is_some(), write_only.is_some());
+    let (variadic, allow_unknown) = (variadic.is_some(), allow_unknown.is_some());
     Ok(quote! {
         ::tfplugin::schema::Attribute {
             name: #name,
@@ -138,6 +156,8 @@ fn schema(attr: &Attr) -> Result<TokenStream> {
             sensitive: #sensitive,
             write_only: #write_only,
             deprecated: #deprecated,
+            variadic: #variadic,
+            allow_unknown: #allow_unknown,
             replace: #replace,
             local: #local || <#kind as ::tfplugin::Field>::LOCAL,
             not_null: #not_null,

@@ -24,6 +24,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `not_null` | for computed ones: never null, and planned as such |
 /// | `sensitive` | hidden in what the host prints |
 /// | `write_only` | never in a plan nor in state |
+/// | `variadic` | the last parameter of a function, a `Vec`: takes what is left; with `optional` its elements may be null |
+/// | `allow_unknown` | a parameter of a function that is called even when this one is unknown |
 /// | `validate = [rule, ...]` | rules of `tfplugin::validate` or one's own |
 /// | `same = path` | `fn(&Value, &Value) -> bool`: two spellings of one thing; the prior one is kept |
 /// | `name = "..."` | the attribute's name, where it is not the field's |

@@ -16,6 +16,8 @@ pub struct Options {
     pub not_null: Option<Ident>,
     pub sensitive: Option<Ident>,
     pub write_only: Option<Ident>,
+    pub variadic: Option<Ident>,
+    pub allow_unknown: Option<Ident>,
     pub default: Option<Expr>,
     pub depends_on: Vec<LitStr>,
     pub validate: Vec<Expr>,
@@ -24,7 +26,7 @@ pub struct Options {
     pub deprecated: Option<LitStr>,
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "required",
     "optional",
     "computed",
@@ -33,6 +35,8 @@ const NAMES: [&str; 14] = [
     "not_null",
     "sensitive",
     "write_only",
+    "variadic",
+    "allow_unknown",
     "default",
     "depends_on",
     "validate",
@@ -72,6 +76,8 @@ impl Options {
             "not_null" => &mut self.not_null,
             "sensitive" => &mut self.sensitive,
             "write_only" => &mut self.write_only,
+            "variadic" => &mut self.variadic,
+            "allow_unknown" => &mut self.allow_unknown,
             _ => return self.read_value(&name, input),
         };
         if flag.replace(name.clone()).is_some() {
@@ -130,6 +136,20 @@ impl Options {
         }
         if let (None, Some(depends_on)) = (&self.computed, self.depends_on.first()) {
             return Err(Error::new(depends_on.span(), "`depends_on` is for `computed` attributes"));
+        }
+        let parameter = self.variadic.as_ref().or(self.allow_unknown.as_ref());
+        let stored = self.computed.as_ref().or(self.write_only.as_ref()).or(self.replace.as_ref());
+        if let (Some(parameter), Some(other)) = (parameter, stored) {
+            return Err(Error::new(
+                parameter.span(),
+                format!("`{parameter}` is for a function's parameter, and `{other}` for a resource's attribute"),
+            ));
+        }
+        if let (Some(variadic), Some(_)) = (&self.variadic, &self.default) {
+            return Err(Error::new(
+                variadic.span(),
+                "`variadic` excludes `default`: without arguments the list is empty",
+            ));
         }
         if let (None, Some(not_null)) = (&self.computed, &self.not_null) {
             return Err(Error::new(not_null.span(), "`not_null` is for `computed` attributes"));

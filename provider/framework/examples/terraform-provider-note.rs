@@ -54,7 +54,8 @@ impl Provider for NoteProvider {
     const NAME: &'static str = "note";
 
     fn register(&self, registry: &mut Registry<Notes>) {
-        registry.resource(Note).data_source(Count).function(Shout);
+        registry.resource(Note).data_source(Count);
+        registry.function(Shout).function(Letter).function(Describe).function(Label).function(Tidy);
     }
 
     async fn configure(&self, _ctx: &Context<Notes>, config: Config) -> Result<Notes, Diagnostics> {
@@ -306,5 +307,111 @@ impl Function for Shout {
             Some(times) if times > 10 => Err(FunctionError::argument(1, "more than ten times is noise")),
             times => Ok(params.words.to_uppercase().repeat(times.unwrap_or(1) as usize)),
         }
+    }
+}
+
+/// What to write.
+#[derive(Model, Debug, Clone)]
+struct LetterParams {
+    /// To whom; to everybody if null.
+    to: Option<String>,
+    /// Its lines. Null makes an empty one.
+    #[attr(optional, variadic, validate = [validate::length(0, 20)])]
+    lines: Vec<Option<String>>,
+}
+
+struct Letter;
+
+impl Function for Letter {
+    type Params = LetterParams;
+    type Output = Vec<String>;
+    const NAME: &'static str = "letter";
+    const SUMMARY: &'static str = "A greeting and any number of lines";
+
+    fn call(&self, params: LetterParams) -> Result<Vec<String>, FunctionError> {
+        if let Some(position) = params.lines.iter().position(|line| line.as_deref() == Some("bye")) {
+            return Err(FunctionError::argument(position + 1, "a letter does not end so soon"));
+        }
+        let greeting = format!("Dear {},", params.to.as_deref().unwrap_or("all"));
+        Ok(std::iter::once(greeting).chain(params.lines.into_iter().map(Option::unwrap_or_default)).collect())
+    }
+}
+
+/// What to describe.
+#[derive(Model, Debug, Clone)]
+struct DescribeParams {
+    /// A value of any type, known or not.
+    #[attr(optional, allow_unknown)]
+    thing: Attr<Value>,
+}
+
+struct Describe;
+
+impl Function for Describe {
+    type Params = DescribeParams;
+    type Output = String;
+    const NAME: &'static str = "describe";
+    const SUMMARY: &'static str = "What kind of value it is";
+
+    fn call(&self, params: DescribeParams) -> Result<String, FunctionError> {
+        Ok(match params.thing {
+            Attr::Known(Value::Dynamic(typed)) => typed.0.name().to_owned(),
+            Attr::Known(_) => "a value".to_owned(),
+            Attr::Null => "nothing".to_owned(),
+            Attr::Unknown(_) => "not known yet".to_owned(),
+        })
+    }
+}
+
+/// What to label.
+#[derive(Model, Debug, Clone)]
+struct LabelParams {
+    /// A value of any type.
+    thing: Value,
+}
+
+struct Label;
+
+impl Function for Label {
+    type Params = LabelParams;
+    type Output = Value;
+    const NAME: &'static str = "label";
+    const SUMMARY: &'static str = "An object around a value";
+    const DEPRECATED: Option<&'static str> = Some("Write the object yourself.");
+
+    fn call(&self, params: LabelParams) -> Result<Value, FunctionError> {
+        Ok([("label", Value::from("thing")), ("thing", params.thing)].into_iter().collect())
+    }
+}
+
+/// A card in a box.
+#[derive(Model, Debug, Clone)]
+struct Card {
+    /// What it is about.
+    title: String,
+    /// Words to find it by.
+    tags: Option<Vec<String>>,
+}
+
+/// What to tidy.
+#[derive(Model, Debug, Clone)]
+struct TidyParams {
+    /// The card on top.
+    first: Card,
+    /// The cards below it.
+    others: Vec<Card>,
+}
+
+struct Tidy;
+
+impl Function for Tidy {
+    type Params = TidyParams;
+    type Output = BTreeMap<String, Card>;
+    const NAME: &'static str = "tidy";
+    const SUMMARY: &'static str = "Cards by title";
+
+    fn call(&self, params: TidyParams) -> Result<BTreeMap<String, Card>, FunctionError> {
+        let cards = std::iter::once(params.first).chain(params.others);
+        Ok(cards.map(|card| (card.title.clone(), card)).collect())
     }
 }

@@ -113,6 +113,7 @@ impl<T: Field> Field for Attr<T> {
         match value {
             Value::Null => Ok(Self::Null),
             Value::Unknown(refinement) => Ok(Self::Unknown(refinement.clone())),
+            Value::Dynamic(typed) if typed.1.is_null() || typed.1.is_unknown() => Self::from_value(&typed.1),
             known => match T::from_value(known) {
                 Ok(read) => Ok(Self::Known(read)),
                 Err(error) if error.is_unknown() => Ok(Self::unknown()),
@@ -256,7 +257,7 @@ impl Field for Value {
     }
 
     fn to_value(&self) -> Value {
-        self.clone()
+        self.clone().into_dynamic()
     }
 }
 

@@ -38,6 +38,10 @@ pub struct Attribute {
     pub sensitive: bool,
     /// Never in a plan nor in state.
     pub write_only: bool,
+    /// A function's last parameter, a list that takes what arguments are left.
+    pub variadic: bool,
+    /// A function's parameter that does not keep it from being called while unknown.
+    pub allow_unknown: bool,
     /// Why and in whose favour it is deprecated.
     pub deprecated: Option<&'static str>,
     /// A change makes a new object.
@@ -111,6 +115,8 @@ impl Attribute {
             description: "",
             sensitive: false,
             write_only: false,
+            variadic: false,
+            allow_unknown: false,
             deprecated: None,
             replace: false,
             local: false,

@@ -245,6 +245,32 @@ async fn data_sources_and_functions_answer() -> Result<(), Diagnostics> {
 }
 
 #[tokio::test]
+async fn a_function_takes_null_unknown_any_type_and_any_number_of_arguments() {
+    let world = world().await;
+    let letter = async |arguments| world.host.call("letter", arguments).await;
+    let lines = |lines: &[&str]| Value::List(lines.iter().map(|line| Value::from(*line)).collect());
+    assert_eq!(letter(vec![Value::Null]).await, Ok(lines(&["Dear all,"])));
+    assert_eq!(letter(vec!["ann".into(), "hello".into(), Value::Null]).await, Ok(lines(&["Dear ann,", "hello", ""])));
+    let blamed = async |arguments| letter(arguments).await.map_err(|error| error.argument);
+    assert_eq!(blamed(vec!["ann".into(), "hi".into(), "bye".into()]).await, Err(Some(2)));
+    assert_eq!(blamed(vec!["ann".into(), "hi".into(), "a line that is too long".into()]).await, Err(Some(2)));
+    assert_eq!(blamed(vec![]).await, Err(None));
+
+    let describe = async |thing| world.host.call("describe", vec![thing]).await;
+    assert_eq!(describe(Value::unknown()).await, Ok("not known yet".into()));
+    assert_eq!(describe(Value::Null).await, Ok("nothing".into()));
+    assert_eq!(describe(lines(&["a"])).await, Ok("a tuple".into()));
+
+    let labelled = world.host.call("label", vec![true.into()]).await;
+    let expected: Value = [("label", Value::from("thing")), ("thing", true.into())].into_iter().collect();
+    assert_eq!(labelled, Ok(expected.into_dynamic()));
+
+    let card = |title: &str| Value::from_iter([("title", Value::from(title)), ("tags", Value::Null)]);
+    let tidied = world.host.call("tidy", vec![card("b"), Value::List(vec![card("a")])]).await;
+    assert_eq!(tidied, Ok(Value::from_iter([("a", card("a")), ("b", card("b"))])));
+}
+
+#[tokio::test]
 async fn without_configuration_a_change_is_an_error_and_validation_is_not() {
     let host = Host::new(note::NoteProvider);
     let mut note = host.resource("note_note");

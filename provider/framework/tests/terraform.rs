@@ -305,6 +305,49 @@ fn bad_configuration_is_refused_with_its_place() {
 }
 
 #[test]
+fn functions_take_null_any_type_and_any_number_of_arguments() {
+    let workspace = Workspace::new(
+        r#"
+resource "note_note" "a" {
+  title = "first"
+}
+output "letter" { value = provider::note::letter(null, "hello", null) }
+output "kinds" { value = [for thing in [{ a = 1 }, [true], "x"] : provider::note::describe(thing)] }
+output "unknown" { value = provider::note::describe(note_note.a.revision) }
+output "label" { value = provider::note::label(["x", 1]) }
+output "tidy" {
+  value = provider::note::tidy({ title = "b", tags = ["t"] }, [{ title = "a", tags = null }])
+}
+"#,
+    );
+    let plan = workspace.ok(&["plan", "-no-color"]);
+    assert!(plan.contains("unknown = \"not known yet\""), "{plan}");
+    // Equal arguments must give an equal result, so what is described must not
+    // become known within the run.
+    workspace.write(
+        r#"
+output "letter" { value = provider::note::letter(null, "hello", null) }
+output "kinds" { value = [provider::note::describe({ a = 1 }), provider::note::describe([true]), provider::note::describe(null)] }
+output "label" { value = provider::note::label(["x", 1]) }
+output "tidy" {
+  value = provider::note::tidy({ title = "b", tags = ["t"] }, [{ title = "a", tags = null }])
+}
+"#,
+    );
+    workspace.apply();
+    let outputs: Json = serde_json::from_str(&workspace.ok(&["output", "-json"])).expect("outputs as JSON");
+    assert_eq!(outputs["letter"]["value"], serde_json::json!(["Dear all,", "hello", ""]));
+    assert_eq!(outputs["kinds"]["value"], serde_json::json!(["an object", "a tuple", "nothing"]));
+    assert_eq!(outputs["label"]["value"], serde_json::json!({ "label": "thing", "thing": ["x", 1] }));
+    assert_eq!(outputs["tidy"]["value"]["b"], serde_json::json!({ "title": "b", "tags": ["t"] }));
+
+    workspace.write("output \"letter\" { value = provider::note::letter(\"ann\", \"hi\", \"bye\") }\n");
+    let output = workspace.fails(&["plan", "-no-color"]);
+    assert!(output.contains("Invalid value for \"lines\" parameter"), "{output}");
+    assert!(output.contains("a letter does not end so soon"), "{output}");
+}
+
+#[test]
 fn an_interrupted_apply_saves_what_it_reached() {
     let workspace = Workspace::new(&NOTE.replace("hello", "wait"));
     let apply = start(&workspace, &["apply", "-auto-approve", "-no-color"]);

@@ -15,7 +15,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 pub use data_source::{AnyDataSource, TypedDataSource};
-pub use function::{AnyFunction, TypedFunction};
+pub use function::{AnyFunction, Parameter, TypedFunction};
 pub use resource::{AnyResource, Applied, Change, TypedResource, contracts_are_checked};
 pub(crate) use validation::check;
 

@@ -30,6 +30,9 @@ fn walk(attributes: &[Attribute], within: &str, in_set: bool, found: &mut Vec<St
                 "`{name}` is write-only inside a set: elements without their secret cannot be told apart"
             ));
         }
+        if attribute.variadic || attribute.allow_unknown {
+            found.push(format!("`{name}` has an option that only a function's parameter can have"));
+        }
         if let Some(default) = &attribute.default {
             if let Some(problem) = misfit(attribute, default) {
                 found.push(format!("the default of `{name}` does not fit its type: {problem}"));

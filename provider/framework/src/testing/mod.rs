@@ -139,12 +139,15 @@ impl<P: Provider> Host<P> {
         wire::decode(read.state, &kind)
     }
 
-    /// Calls a function.
+    /// Calls a function. An argument for a parameter of any type needs none.
     ///
     /// # Errors
     /// The function's error, and the parameter to blame.
     pub async fn call(&self, name: &str, arguments: Vec<Value>) -> Result<Value, crate::FunctionError> {
         let fail = |errors: Diagnostics| crate::FunctionError::new(errors.to_string());
+        let arguments = arguments.into_iter().enumerate();
+        let arguments: Vec<_> =
+            arguments.map(|(position, argument)| self.service.argument(name, position, argument)).collect();
         let request = proto::call_function::Request {
             name: name.into(),
             arguments: arguments.iter().filter_map(wire::encode).collect(),
@@ -175,6 +178,15 @@ impl<P: Provider> Service<P> {
         match self.registry().data_sources.get(name) {
             Some(source) => source.kind().clone(),
             None => panic!("no data source is named {name}"),
+        }
+    }
+
+    /// An argument as the host sends it: with its type where any is taken.
+    fn argument(&self, function: &str, position: usize, argument: Value) -> Value {
+        let function = self.registry().functions.get(function);
+        match function.and_then(|function| function.parameter(position)).map(|parameter| &parameter.kind) {
+            Some(Type::Dynamic) => argument.into_dynamic(),
+            _ => argument,
         }
     }
 

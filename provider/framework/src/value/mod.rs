@@ -137,6 +137,52 @@ impl Value {
         }
     }
 
+    /// The value as one under a `dynamic` constraint: with the type that it has
+    /// by itself. A list becomes a tuple and a map an object, as in a
+    /// configuration; a value that carries its type keeps it.
+    #[must_use]
+    pub fn into_dynamic(self) -> Self {
+        match self {
+            Self::Null | Self::Unknown(_) | Self::Dynamic(_) => self,
+            known => Self::Dynamic(Box::new(known.with_type())),
+        }
+    }
+
+    fn with_type(self) -> (Type, Self) {
+        match self {
+            Self::Null | Self::Unknown(_) => (Type::Dynamic, self),
+            Self::Bool(_) => (Type::Bool, self),
+            Self::Number(_) => (Type::Number, self),
+            Self::String(_) => (Type::String, self),
+            Self::Dynamic(typed) => *typed,
+            Self::List(elements) => {
+                let (kinds, elements) = elements.into_iter().map(Self::with_type).unzip();
+                (Type::Tuple(kinds), Self::List(elements))
+            }
+            Self::Set(elements) => {
+                let (kinds, elements): (Vec<_>, Vec<_>) = elements.into_iter().map(Self::with_type).unzip();
+                match kinds.first() {
+                    Some(first) if kinds.iter().all(|kind| kind == first) => {
+                        (Type::Set(Box::new(first.clone())), Self::Set(elements))
+                    }
+                    None => (Type::Set(Box::new(Type::Dynamic)), Self::Set(elements)),
+                    // A set has elements of one type.
+                    Some(_) => (Type::Tuple(kinds), Self::List(elements)),
+                }
+            }
+            Self::Map(entries) => {
+                let mut kinds = Vec::with_capacity(entries.len());
+                let mut typed = BTreeMap::new();
+                for (name, value) in entries {
+                    let (kind, value) = value.with_type();
+                    kinds.push((name.clone(), kind));
+                    typed.insert(name, value);
+                }
+                (Type::Object(kinds), Self::Map(typed))
+            }
+        }
+    }
+
     /// What to call it in a message about a value of the wrong type.
     pub(crate) fn describe(&self) -> &'static str {
         match self {
@@ -229,6 +275,22 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_gets_the_type_it_has_by_itself_and_survives_the_wire_with_it() {
+        let inner = Value::Dynamic(Box::new((Type::List(Box::new(Type::Bool)), Value::List(vec![true.into()]))));
+        let value = Value::from_iter([
+            ("a", Value::List(vec![Value::from("x"), Value::from(1), Value::Null])),
+            ("b", inner),
+            ("c", Value::Set(vec![Value::from(1), Value::from(2)])),
+        ]);
+        let dynamic = value.into_dynamic();
+        let kind =
+            r#"["object",{"a":["tuple",["string","number","dynamic"]],"b":["list","bool"],"c":["set","number"]}]"#;
+        assert!(matches!(&dynamic, Value::Dynamic(typed) if typed.0.to_json().to_string() == kind), "{dynamic:?}");
+        assert_eq!(Value::from_msgpack(&dynamic.to_msgpack(), &Type::Dynamic).ok(), Some(dynamic.clone()));
+        assert_eq!(dynamic.clone().into_dynamic(), dynamic);
+    }
 
     #[test]
     fn sets_are_equal_in_any_order_but_count_their_elements() {

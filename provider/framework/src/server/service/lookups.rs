@@ -4,7 +4,7 @@ use super::convert::{decode, diagnostics, encode};
 use super::{Inner, no_such};
 use crate::function::FunctionError;
 use crate::proto::tfplugin6 as proto;
-use crate::{Diagnostics, Provider, Value};
+use crate::{Diagnostics, Provider, Type, Value};
 
 impl<P: Provider> Inner<P> {
     pub async fn validate_data_source(
@@ -54,10 +54,12 @@ impl<P: Provider> Inner<P> {
             .functions
             .get(request.name.as_str())
             .ok_or_else(|| FunctionError::new(no_such("function", &request.name).to_string()))?;
-        let mut arguments = Vec::with_capacity(function.parameters().len());
-        for (position, (argument, parameter)) in request.arguments.into_iter().zip(function.parameters()).enumerate() {
-            let value = decode(Some(argument), &parameter.kind.to_type())
-                .map_err(|error| FunctionError::argument(position, error.to_string()))?;
+        let mut arguments = Vec::with_capacity(request.arguments.len());
+        for (position, argument) in request.arguments.into_iter().enumerate() {
+            // One too many is told by the call.
+            let kind = function.parameter(position).map_or(&Type::Dynamic, |parameter| &parameter.kind);
+            let value =
+                decode(Some(argument), kind).map_err(|error| FunctionError::argument(position, error.to_string()))?;
             arguments.push(value);
         }
         function.call(arguments)

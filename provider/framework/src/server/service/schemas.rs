@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Inner;
 use crate::Provider;
-use crate::erased::AnyFunction;
+use crate::erased::{AnyFunction, Parameter};
 use crate::proto::tfplugin6 as proto;
 use crate::resource::IdentitySchema;
 use crate::schema::{Attribute, Kind, Mode, Nesting, Schema};
@@ -125,12 +125,12 @@ fn identity_schema(schema: &IdentitySchema) -> proto::ResourceIdentitySchema {
 }
 
 fn function(function: &dyn AnyFunction) -> proto::Function {
-    let parameter = |parameter: &Attribute| proto::function::Parameter {
-        name: parameter.name.into(),
-        r#type: parameter.kind.to_type().to_json().to_string().into(),
-        allow_null_value: parameter.mode != Mode::Required,
-        allow_unknown_values: false,
-        description: parameter.description.into(),
+    let parameter = |parameter: &Parameter| proto::function::Parameter {
+        name: parameter.attribute.name.into(),
+        r#type: parameter.kind.to_json().to_string().into(),
+        allow_null_value: parameter.attribute.mode != Mode::Required,
+        allow_unknown_values: parameter.attribute.allow_unknown,
+        description: parameter.attribute.description.into(),
         description_kind: proto::StringKind::Markdown.into(),
     };
     proto::Function {
@@ -139,6 +139,7 @@ fn function(function: &dyn AnyFunction) -> proto::Function {
         summary: function.summary().into(),
         description: function.description().into(),
         description_kind: proto::StringKind::Markdown.into(),
-        ..Default::default()
+        variadic_parameter: function.variadic().map(parameter),
+        deprecation_message: function.deprecated().unwrap_or_default().into(),
     }
 }
