@@ -8,7 +8,7 @@ help:
 	@echo "make test             what CI runs; docs/testing.md says what that is"
 	@echo "make test-all         the same with the slow tests and clippy"
 	@echo "make bench            figures beside those of peers, on this machine; writes docs/benchmarks.md"
-	@echo "make docs             the API pages of every crate, under target/doc"
+	@echo "make docs             the registry's pages under docs/, the API pages under target/doc"
 
 quickstart:
 	@scripts/quickstart up
@@ -26,4 +26,4 @@ bench:
 	@scripts/bench
 
 docs:
-	cargo doc --workspace --no-deps
+	@scripts/docs

@@ -18,7 +18,10 @@ use crate::{built, repository, tool};
 /// Who reads the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Core {
+    /// The one on PATH.
     Terraform,
+    /// The newest line.
+    NewestTerraform,
     OpenTofu,
 }
 
@@ -26,6 +29,7 @@ impl Core {
     fn program(self) -> PathBuf {
         match self {
             Self::Terraform => "terraform".into(),
+            Self::NewestTerraform => tool("terraform-1.15"),
             Self::OpenTofu => tool("opentofu"),
         }
     }

@@ -1,0 +1,3 @@
+output "jurisdiction" {
+  value = provider::falaj::region_jurisdiction("gcp:me-central1") # QA
+}
