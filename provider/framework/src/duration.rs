@@ -79,6 +79,25 @@ impl FromStr for Span {
     }
 }
 
+impl From<Duration> for Span {
+    /// In the largest units up to days that are exact, to the millisecond: `1h30m`.
+    fn from(duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let mut rest = millis;
+        let mut text = String::new();
+        for (unit, length) in UNITS.iter().filter(|(unit, _)| !matches!(*unit, "y" | "w")) {
+            if rest >= *length {
+                text.push_str(&format!("{}{unit}", rest / length));
+                rest %= length;
+            }
+        }
+        if text.is_empty() {
+            text.push('0');
+        }
+        Self { text, duration: Duration::from_millis(millis) }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -144,10 +163,10 @@ impl Model for Timeouts {
             attribute
         };
         vec![
-            attribute("create", "How long creating may take, for example `30m`."),
-            attribute("read", "How long reading may take, for example `1m`."),
-            attribute("update", "How long updating may take, for example `30m`."),
-            attribute("delete", "How long deleting may take, for example `30m`."),
+            attribute("create", "How long creating may take."),
+            attribute("read", "How long reading may take."),
+            attribute("update", "How long updating may take."),
+            attribute("delete", "How long deleting may take."),
         ]
     }
 
@@ -206,6 +225,19 @@ impl DefaultTimeouts {
     }
 }
 
+impl DefaultTimeouts {
+    /// That of the operation with this name in [`Timeouts`].
+    pub(crate) fn of(&self, operation: &str) -> Option<Duration> {
+        match operation {
+            "create" => Some(self.create),
+            "read" => Some(self.read),
+            "update" => Some(self.update),
+            "delete" => Some(self.delete),
+            _ => None,
+        }
+    }
+}
+
 impl Default for DefaultTimeouts {
     /// 20 minutes, and 5 to read.
     fn default() -> Self {
@@ -226,6 +258,14 @@ mod tests {
         }
         for bad in ["", "1", "h", "1m1h", "1h1h", "1.5h", "-1s", "1 h", "99999999999999999999y"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_written_as_it_is_read() {
+        for text in ["90d", "1d1h", "1h30m", "10m", "50ms", "0"] {
+            let span: Span = text.parse().unwrap();
+            assert_eq!(Span::from(span.duration()).as_str(), text);
         }
     }
 

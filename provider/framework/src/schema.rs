@@ -2,6 +2,7 @@
 //! and how they plan.
 
 mod check;
+mod facts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use crate::{Type, Value};
 
 pub use check::problems;
+pub use facts::described;
 
 /// The schema of a resource, a data source or the provider itself.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,9 @@ use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
 use crate::plan::{self, contract, keep, merge, replace, write_only};
 use crate::resource::{IdentitySchema, Import, Plan};
 use crate::schema::{Attribute, Schema};
-use crate::{AttributePath, Context, Diagnostic, Diagnostics, Failure, Model, Resource, Timeouts, Type, Value};
+use crate::{
+    AttributePath, Context, DefaultTimeouts, Diagnostic, Diagnostics, Failure, Model, Resource, Timeouts, Type, Value,
+};
 
 /// A change to be planned or applied. Absent objects are null.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ pub trait AnyResource<S>: Send + Sync {
     /// The type of the state.
     fn kind(&self) -> &Type;
     fn identity_schema(&self) -> Option<&IdentitySchema>;
+    /// How long operations may take where the configuration does not say.
+    fn default_timeouts(&self) -> DefaultTimeouts;
     async fn validate(&self, scope: Scope<S>, config: Value) -> Diagnostics;
     async fn plan(&self, scope: Scope<S>, change: Change) -> Planned;
     async fn apply(&self, scope: Scope<S>, change: Change) -> Applied;
@@ -238,6 +242,10 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
 
     fn kind(&self) -> &Type {
         &self.kind
+    }
+
+    fn default_timeouts(&self) -> DefaultTimeouts {
+        self.resource.default_timeouts()
     }
 
     fn identity_schema(&self) -> Option<&IdentitySchema> {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::Inner;
-use crate::Provider;
-use crate::erased::{AnyFunction, Parameter};
+use crate::erased::{AnyFunction, AnyResource, Parameter};
 use crate::proto::tfplugin6 as proto;
 use crate::resource::IdentitySchema;
-use crate::schema::{Attribute, Kind, Mode, Nesting, Schema};
+use crate::schema::{Attribute, Kind, Mode, Nesting, Schema, described};
+use crate::{Provider, Span};
 
 fn capabilities() -> proto::ServerCapabilities {
     proto::ServerCapabilities {
@@ -24,7 +24,9 @@ impl<P: Provider> Inner<P> {
         let data_sources = self.registry.data_sources.iter();
         proto::get_provider_schema::Response {
             provider: Some(schema(&self.config_schema)),
-            resource_schemas: resources.map(|(name, resource)| ((*name).into(), schema(resource.schema()))).collect(),
+            resource_schemas: resources
+                .map(|(name, resource)| ((*name).into(), resource_schema(resource.as_ref())))
+                .collect(),
             data_source_schemas: data_sources.map(|(name, source)| ((*name).into(), schema(source.schema()))).collect(),
             functions: self.functions(),
             server_capabilities: Some(capabilities()),
@@ -62,6 +64,18 @@ impl<P: Provider> Inner<P> {
     }
 }
 
+fn resource_schema<S>(resource: &dyn AnyResource<S>) -> proto::Schema {
+    let mut schema = schema(resource.schema());
+    let attributes = schema.block.iter_mut().flat_map(|block| &mut block.attributes);
+    let timeouts = attributes.filter(|attribute| attribute.name == "timeouts").filter_map(|it| it.nested_type.as_mut());
+    for operation in timeouts.flat_map(|nested| &mut nested.attributes) {
+        if let Some(default) = resource.default_timeouts().of(&operation.name) {
+            operation.description.push_str(&format!(" Default: `\"{}\"`.", Span::from(default)));
+        }
+    }
+    schema
+}
+
 fn schema(schema: &Schema) -> proto::Schema {
     proto::Schema {
         version: schema.version,
@@ -86,7 +100,7 @@ fn attribute(attribute: &Attribute) -> proto::schema::Attribute {
     proto::schema::Attribute {
         name: attribute.name.into(),
         r#type: kind,
-        description: attribute.description.into(),
+        description: described(attribute),
         required: attribute.mode == Mode::Required,
         optional: matches!(attribute.mode, Mode::Optional | Mode::OptionalComputed),
         computed: attribute.is_computed(),
