@@ -12,13 +12,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{fs, io};
+
+use std::io::Write as _;
 
 use serde_json::{Value as Json, json};
 use tfplugin::{
-    Attr, Context, DataSource, Diagnostic, Diagnostics, Failure, Field, Function, FunctionError, IdentitySchema,
-    Import, Interrupted, Model, Plan, Provider, Refinement, Registry, Resource, Set, Span, Timeouts, Value, validate,
+    Attr, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Failure, Field, Function, FunctionError,
+    IdentitySchema, Import, Interrupted, Model, Opened, Plan, Provider, Refinement, Registry, Resource, Set, Span,
+    Timeouts, Value, validate,
 };
 
 fn main() -> ExitCode {
@@ -54,7 +57,7 @@ impl Provider for NoteProvider {
     const NAME: &'static str = "note";
 
     fn register(&self, registry: &mut Registry<Notes>) {
-        registry.resource(Note).data_source(Count);
+        registry.resource(Note).data_source(Count).ephemeral_resource(Key);
         registry.function(Shout).function(Letter).function(Describe).function(Label).function(Tidy);
     }
 
@@ -201,6 +204,7 @@ impl Resource for Note {
                     }
                 }
             }
+            Some("nap") => tokio::time::sleep(Duration::from_secs(2)).await,
             _ => {}
         }
         note.revision = 1.into();
@@ -281,6 +285,69 @@ impl DataSource for Count {
         };
         let entries = fs::read_dir(directory).map_err(|error| failed("count", directory, &error))?;
         Ok(CountModel { total: i64::try_from(entries.count()).ok().into() })
+    }
+}
+
+/// A key to a drawer, for as long as a run takes.
+#[derive(Model, Debug, Clone)]
+struct KeyModel {
+    /// The drawer; `jammed` does not open.
+    #[attr(required, validate = [validate::name(20)])]
+    drawer: Attr<String>,
+    /// How it is turned.
+    #[attr(default = "right")]
+    turn: Attr<String>,
+    /// What opens the drawer.
+    #[attr(computed, sensitive)]
+    secret: Attr<String>,
+}
+
+/// Keeps a log of what happens to each drawer in the directory.
+struct Key;
+
+impl Key {
+    fn log(ctx: &Context<Notes>, drawer: &str, line: &str) -> Result<(), Diagnostics> {
+        let file = ctx.shared()?.file(drawer)?.with_extension("log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&file);
+        let written = log.and_then(|mut log| writeln!(log, "{line}"));
+        written.map_err(|error| failed("log", &file, &error).into())
+    }
+
+    fn drawer(ctx: &Context<Notes>) -> String {
+        String::from_utf8_lossy(&ctx.private()).into_owned()
+    }
+}
+
+impl EphemeralResource for Key {
+    type Shared = Notes;
+    type Model = KeyModel;
+    const NAME: &'static str = "note_key";
+
+    async fn validate(&self, _ctx: &Context<Notes>, config: &KeyModel) -> Result<(), Diagnostics> {
+        match config.turn.as_deref() {
+            Some("left") => Err(Diagnostic::error("A drawer does not open to the left").at("turn").into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn open(&self, ctx: &Context<Notes>, config: KeyModel) -> Result<Opened<KeyModel>, Diagnostics> {
+        let drawer = config.drawer.as_deref().unwrap_or_default().to_owned();
+        if drawer == "jammed" {
+            return Err(Diagnostic::error("The drawer is jammed").at("drawer").into());
+        }
+        Self::log(ctx, &drawer, "open")?;
+        ctx.set_private(drawer.as_bytes());
+        let secret = format!("key-of-{drawer}").into();
+        Ok(Opened::new(KeyModel { secret, ..config }).renew_at(SystemTime::now() + Duration::from_secs(1)))
+    }
+
+    async fn renew(&self, ctx: &Context<Notes>) -> Result<Option<SystemTime>, Diagnostics> {
+        Self::log(ctx, &Self::drawer(ctx), "renew")?;
+        Ok(None)
+    }
+
+    async fn close(&self, ctx: &Context<Notes>) -> Result<(), Diagnostics> {
+        Self::log(ctx, &Self::drawer(ctx), "close")
     }
 }
 

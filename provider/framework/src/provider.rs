@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::erased::{AnyDataSource, AnyFunction, AnyResource, TypedDataSource, TypedFunction, TypedResource};
-use crate::{Context, DataSource, Diagnostics, Function, Model, Resource};
+use crate::erased::{
+    AnyDataSource, AnyEphemeralResource, AnyFunction, AnyResource, TypedDataSource, TypedEphemeralResource,
+    TypedFunction, TypedResource,
+};
+use crate::{Context, DataSource, Diagnostics, EphemeralResource, Function, Model, Resource};
 
 /// A provider: one configuration, several kinds of resources, data sources and
 /// functions.
@@ -40,12 +43,18 @@ pub trait Provider: Send + Sync + 'static {
 pub struct Registry<S> {
     pub(crate) resources: BTreeMap<&'static str, Box<dyn AnyResource<S>>>,
     pub(crate) data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<S>>>,
+    pub(crate) ephemeral_resources: BTreeMap<&'static str, Box<dyn AnyEphemeralResource<S>>>,
     pub(crate) functions: BTreeMap<&'static str, Box<dyn AnyFunction>>,
 }
 
 impl<S: Send + Sync + 'static> Registry<S> {
     pub(crate) fn new() -> Self {
-        Self { resources: BTreeMap::new(), data_sources: BTreeMap::new(), functions: BTreeMap::new() }
+        Self {
+            resources: BTreeMap::new(),
+            data_sources: BTreeMap::new(),
+            ephemeral_resources: BTreeMap::new(),
+            functions: BTreeMap::new(),
+        }
     }
 
     /// Offers a resource.
@@ -57,6 +66,12 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// Offers a data source.
     pub fn data_source<D: DataSource<Shared = S>>(&mut self, data_source: D) -> &mut Self {
         self.data_sources.insert(D::NAME, Box::new(TypedDataSource::new(data_source)));
+        self
+    }
+
+    /// Offers an ephemeral resource.
+    pub fn ephemeral_resource<E: EphemeralResource<Shared = S>>(&mut self, ephemeral: E) -> &mut Self {
+        self.ephemeral_resources.insert(E::NAME, Box::new(TypedEphemeralResource::new(ephemeral)));
         self
     }
 

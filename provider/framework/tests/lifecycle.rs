@@ -271,6 +271,29 @@ async fn a_function_takes_null_unknown_any_type_and_any_number_of_arguments() {
 }
 
 #[tokio::test]
+async fn a_key_is_opened_renewed_and_closed_with_what_the_open_remembered() -> Result<(), Diagnostics> {
+    let world = world().await;
+    let mut key = world.host.open("note_key", json!({ "drawer": "top" })).await?;
+    assert_eq!(key.result().get("secret"), &Value::from("key-of-top"));
+    assert_eq!(key.result().get("turn"), &Value::from("right"));
+    assert!(key.renew_at().is_some_and(|time| time > std::time::SystemTime::now()));
+    key.renew().await?;
+    assert_eq!(key.renew_at(), None);
+    key.close().await?;
+    let log = std::fs::read_to_string(world.directory.path().join("top.log")).expect("the log");
+    assert_eq!(log, "open\nrenew\nclose\n");
+
+    let refused = async |config: Json| match world.host.open("note_key", config).await {
+        Ok(_) => panic!("it opens"),
+        Err(errors) => messages(&errors),
+    };
+    assert!(refused(json!({ "drawer": "jammed" })).await.contains("error at drawer: The drawer is jammed"));
+    assert!(refused(json!({ "drawer": "top", "turn": "left" })).await.contains("error at turn"));
+    assert!(refused(json!({ "drawer": "No Name" })).await.contains("error at drawer: Invalid"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_configuration_a_change_is_an_error_and_validation_is_not() {
     let host = Host::new(note::NoteProvider);
     let mut note = host.resource("note_note");

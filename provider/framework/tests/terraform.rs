@@ -347,6 +347,38 @@ output "tidy" {
     assert!(output.contains("a letter does not end so soon"), "{output}");
 }
 
+/// Terraform has them since 1.10, OpenTofu since 1.11.
+#[test]
+fn a_key_is_open_while_it_is_needed_and_stored_nowhere() {
+    let config = r#"
+ephemeral "note_key" "k" {
+  drawer = "top"
+}
+resource "note_note" "a" {
+  title     = "first"
+  text      = "nap"
+  secret_wo = ephemeral.note_key.k.secret
+}
+"#;
+    let workspace = Workspace::new(config);
+    workspace.apply();
+    let log = fs::read_to_string(workspace.root.path().join("notes/top.log")).expect("a log");
+    let count = |line: &str| log.lines().filter(|found| *found == line).count();
+    assert!(count("open") > 0 && count("open") == count("close") && log.ends_with("close\n"), "{log}");
+    assert!(count("renew") > 0, "{log}");
+    let state = fs::read_to_string(workspace.root.path().join("work/terraform.tfstate")).expect("a state");
+    assert!(!state.contains("key-of-top"), "{state}");
+    assert_eq!(workspace.planned(), []);
+
+    workspace.write(&config.replace("\"top\"", "\"jammed\""));
+    let output = workspace.fails(&["plan", "-no-color"]);
+    assert!(output.contains("The drawer is jammed") && output.contains("drawer = \"jammed\""), "{output}");
+
+    workspace.write(&config.replace("\"top\"", "\"top\"\n  turn = \"left\""));
+    let output = workspace.fails(&["validate", "-no-color"]);
+    assert!(output.contains("A drawer does not open to the left"), "{output}");
+}
+
 #[test]
 fn an_interrupted_apply_saves_what_it_reached() {
     let workspace = Workspace::new(&NOTE.replace("hello", "wait"));

@@ -2,6 +2,7 @@
 //! that the server can hold them by name.
 
 mod data_source;
+mod ephemeral;
 mod function;
 mod resource;
 mod validation;
@@ -15,6 +16,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 pub use data_source::{AnyDataSource, TypedDataSource};
+pub use ephemeral::{AnyEphemeralResource, TypedEphemeralResource};
 pub use function::{AnyFunction, Parameter, TypedFunction};
 pub use resource::{AnyResource, Applied, Change, TypedResource, contracts_are_checked};
 pub(crate) use validation::check;

@@ -42,6 +42,7 @@
 //! # Ok::<(), Diagnostics>(()) }).unwrap();
 //! ```
 
+mod ephemeral;
 mod lifecycle;
 mod wire;
 
@@ -54,6 +55,7 @@ use crate::schema::object_type;
 use crate::server::service::Service;
 use crate::{Diagnostic, Diagnostics, Model, Provider, Type, Value};
 
+pub use ephemeral::Ephemeral;
 pub use lifecycle::{Action, Instance, Step};
 
 /// A configuration, as JSON or as a value; only a value can have unknowns.
@@ -137,6 +139,20 @@ impl<P: Provider> Host<P> {
         let read = wire::answer(self.service.read_data_source(Request::new(request)).await)?;
         wire::diagnostics(read.diagnostics).into_result()?;
         wire::decode(read.state, &kind)
+    }
+
+    /// Opens an ephemeral resource.
+    ///
+    /// # Errors
+    /// What the provider says is wrong.
+    ///
+    /// # Panics
+    /// If the provider has no ephemeral resource of the name.
+    pub async fn open(&self, name: &str, config: impl Config) -> Result<Ephemeral<P>, Diagnostics> {
+        let Some(ephemeral) = self.service.registry().ephemeral_resources.get(name) else {
+            panic!("no ephemeral resource is named {name}");
+        };
+        Ephemeral::open(self.service.clone(), name, ephemeral.kind(), config).await
     }
 
     /// Calls a function. An argument for a parameter of any type needs none.

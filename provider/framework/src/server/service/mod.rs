@@ -2,6 +2,7 @@
 //! answered.
 
 mod convert;
+mod ephemeral;
 mod lookups;
 mod resources;
 mod schemas;
@@ -48,6 +49,7 @@ fn schema_problems<P: Provider>(registry: &Registry<P::Shared>, config: &Schema)
     let mut found = named("provider", config);
     found.extend(registry.resources.iter().flat_map(|(name, resource)| named(name, resource.schema())));
     found.extend(registry.data_sources.iter().flat_map(|(name, source)| named(name, source.schema())));
+    found.extend(registry.ephemeral_resources.iter().flat_map(|(name, ephemeral)| named(name, ephemeral.schema())));
     found
 }
 
@@ -292,6 +294,38 @@ impl<P: Provider> ProviderService for Service<P> {
     ) -> Result<Response<proto::read_data_source::Response>, Status> {
         let request = request.into_inner();
         self.run(|inner| async move { inner.read_data_source(request).await }).await
+    }
+
+    async fn validate_ephemeral_resource_config(
+        &self,
+        request: Request<proto::validate_ephemeral_resource_config::Request>,
+    ) -> Result<Response<proto::validate_ephemeral_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.validate_ephemeral(request).await }).await
+    }
+
+    async fn open_ephemeral_resource(
+        &self,
+        request: Request<proto::open_ephemeral_resource::Request>,
+    ) -> Result<Response<proto::open_ephemeral_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.open_ephemeral(request).await }).await
+    }
+
+    async fn renew_ephemeral_resource(
+        &self,
+        request: Request<proto::renew_ephemeral_resource::Request>,
+    ) -> Result<Response<proto::renew_ephemeral_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.renew_ephemeral(request).await }).await
+    }
+
+    async fn close_ephemeral_resource(
+        &self,
+        request: Request<proto::close_ephemeral_resource::Request>,
+    ) -> Result<Response<proto::close_ephemeral_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.close_ephemeral(request).await }).await
     }
 
     async fn get_functions(

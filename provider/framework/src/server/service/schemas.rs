@@ -22,12 +22,14 @@ impl<P: Provider> Inner<P> {
     pub fn all_schemas(&self) -> proto::get_provider_schema::Response {
         let resources = self.registry.resources.iter();
         let data_sources = self.registry.data_sources.iter();
+        let ephemeral = self.registry.ephemeral_resources.iter();
         proto::get_provider_schema::Response {
             provider: Some(schema(&self.config_schema)),
             resource_schemas: resources
                 .map(|(name, resource)| ((*name).into(), resource_schema(resource.as_ref())))
                 .collect(),
             data_source_schemas: data_sources.map(|(name, source)| ((*name).into(), schema(source.schema()))).collect(),
+            ephemeral_resource_schemas: ephemeral.map(|(name, made)| ((*name).into(), schema(made.schema()))).collect(),
             functions: self.functions(),
             server_capabilities: Some(capabilities()),
             ..Default::default()
@@ -43,6 +45,7 @@ impl<P: Provider> Inner<P> {
             data_sources: self.registry.data_sources.keys().map(named).collect(),
             resources: self.registry.resources.keys().map(named).collect(),
             functions: self.registry.functions.keys().map(function).collect(),
+            ephemeral_resources: self.registry.ephemeral_resources.keys().map(named).collect(),
             ..Default::default()
         }
     }
