@@ -42,7 +42,14 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
         let (ident, name) = (&attr.field.ident, &attr.name);
         quote!((::std::string::String::from(#name), ::tfplugin::Field::to_value(&self.#ident)))
     });
+    let write_only = attrs.iter().map(|attr| {
+        let (kind, write_only) = (&attr.field.ty, attr.options.write_only.is_some());
+        quote!(<#kind as ::tfplugin::Field>::WRITE_ONLY || #write_only)
+    });
     Ok(quote! {
+        // Evaluated here, so that a write-only attribute in a set does not compile.
+        const _: bool = <#model as ::tfplugin::Field>::WRITE_ONLY;
+
         #[automatically_derived]
         impl ::tfplugin::Model for #model {
             const DESCRIPTION: &'static str = #description;
@@ -62,6 +69,8 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
 
         #[automatically_derived]
         impl ::tfplugin::Field for #model {
+            const WRITE_ONLY: bool = false #(| (#write_only))*;
+
             fn kind() -> ::tfplugin::schema::Kind {
                 ::tfplugin::schema::Kind::Nested(
                     ::tfplugin::schema::Nesting::Single,

@@ -23,7 +23,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `depends_on = ["a", "b"]` | for computed ones: becomes unknown when one of these siblings changes; `["*"]` for any. Without it the prior value is kept |
 /// | `not_null` | for computed ones: never null, and planned as such |
 /// | `sensitive` | hidden in what the host prints |
-/// | `write_only` | never in a plan nor in state |
+/// | `write_only` | never in a plan nor in state; not inside a set |
 /// | `variadic` | the last parameter of a function, a `Vec`: takes what is left; with `optional` its elements may be null |
 /// | `allow_unknown` | a parameter of a function that is called even when this one is unknown |
 /// | `validate = [rule, ...]` | rules of `tfplugin::validate` or one's own |

@@ -96,12 +96,26 @@ struct NoteModel {
     /// What happened to it.
     #[attr(optional)]
     stamps: Attr<Set<Stamp>>,
-    /// A secret that is checked and never stored.
+    /// A secret that is never stored; the note keeps how long it is.
     #[attr(optional, write_only)]
     secret_wo: Attr<String>,
+    /// Raise it to write the secret again.
+    #[attr(optional)]
+    secret_wo_version: Attr<i64>,
+    /// Secrets by name.
+    #[attr(optional)]
+    locks: Attr<BTreeMap<String, Lock>>,
     /// How long each operation may take.
     #[attr(optional)]
     timeouts: Attr<Timeouts>,
+}
+
+/// A lock on a note.
+#[derive(Model, Debug, Clone)]
+struct Lock {
+    /// What opens it.
+    #[attr(optional, write_only)]
+    code_wo: Attr<String>,
 }
 
 /// A reader of a note.
@@ -136,13 +150,22 @@ struct NoteIdentity {
 struct Note;
 
 impl Note {
-    fn write(&self, ctx: &Context<Notes>, note: &NoteModel) -> Result<(), Diagnostics> {
+    /// Writes the note; `sealed` is how long its secret is.
+    fn write(&self, ctx: &Context<Notes>, note: &NoteModel, sealed: Option<u64>) -> Result<(), Diagnostics> {
         let title = note.title.as_deref().unwrap_or_default();
         let json = json!({
             "id": note.id.known(), "title": title, "text": note.text.known(), "revision": note.revision.known(),
+            "sealed": sealed,
         });
         let file = ctx.shared()?.file(title)?;
         fs::write(&file, json.to_string()).map_err(|error| failed("write", &file, &error).into())
+    }
+
+    /// How long the secret is that the configuration gives now.
+    fn given(config: &NoteModel) -> Option<u64> {
+        let codes = config.locks.known().into_iter().flat_map(BTreeMap::values).filter_map(|lock| lock.code_wo.known());
+        let length: usize = config.secret_wo.known().into_iter().chain(codes).map(String::len).sum();
+        u64::try_from(length).ok().filter(|length| *length > 0)
     }
 
     fn load(&self, ctx: &Context<Notes>, title: &str) -> Result<Option<Json>, Diagnostics> {
@@ -181,6 +204,7 @@ impl Resource for Note {
     }
 
     async fn create(&self, ctx: &Context<Notes>, plan: Plan<NoteModel>) -> Result<NoteModel, Failure<NoteModel>> {
+        let sealed = Self::given(&plan.config);
         let mut note = plan.planned;
         let title = note.title.as_deref().unwrap_or_default().to_owned();
         if self.load(ctx, &title)?.is_some() {
@@ -191,11 +215,11 @@ impl Resource for Note {
         match note.text.as_deref() {
             Some("panic") => panic!("asked to"),
             Some("half") => {
-                self.write(ctx, &note)?;
+                self.write(ctx, &note, sealed)?;
                 return Err(Failure::partial(note, Diagnostic::error("Only half of it was written").at("text")));
             }
             Some("wait") => {
-                self.write(ctx, &note)?;
+                self.write(ctx, &note, sealed)?;
                 match ctx.run(tokio::time::sleep(Duration::from_secs(60))).await {
                     Ok(()) => {}
                     Err(Interrupted::Stopped) => return Ok(note),
@@ -209,7 +233,7 @@ impl Resource for Note {
         }
         note.revision = 1.into();
         give_badges(&mut note);
-        self.write(ctx, &note)?;
+        self.write(ctx, &note, sealed)?;
         Ok(note)
     }
 
@@ -226,6 +250,10 @@ impl Resource for Note {
     }
 
     async fn update(&self, ctx: &Context<Notes>, plan: Plan<NoteModel>) -> Result<NoteModel, Failure<NoteModel>> {
+        let title = plan.planned.title.as_deref().unwrap_or_default();
+        let before = self.load(ctx, title)?.and_then(|found| found.get("sealed").and_then(Json::as_u64));
+        let raised = plan.prior.as_ref().is_some_and(|prior| prior.secret_wo_version != plan.planned.secret_wo_version);
+        let sealed = if raised { Self::given(&plan.config) } else { before };
         let mut note = plan.planned;
         if note.text.as_deref() == Some("refuse") {
             return Err(Diagnostic::error("It may not say so").at("text").into());
@@ -235,7 +263,7 @@ impl Resource for Note {
             note.revision = (before + 1).into();
         }
         give_badges(&mut note);
-        self.write(ctx, &note)?;
+        self.write(ctx, &note, sealed)?;
         Ok(note)
     }
 

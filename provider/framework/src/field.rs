@@ -78,6 +78,10 @@ pub trait Field: Sized + Clone + Send + Sync + 'static {
     /// see [`crate::schema::Attribute::local`].
     const LOCAL: bool = false;
 
+    /// Whether a write-only attribute is inside. A set of such objects does not
+    /// compile: elements without their secret cannot be told apart.
+    const WRITE_ONLY: bool = false;
+
     /// What the schema says of it.
     fn kind() -> Kind;
 
@@ -93,6 +97,15 @@ pub trait Field: Sized + Clone + Send + Sync + 'static {
     }
 }
 
+/// Fails to compile where `T` has a write-only attribute inside.
+const fn no_write_only_in_a_set<T: Field>() -> bool {
+    assert!(
+        !T::WRITE_ONLY,
+        "a write-only attribute cannot be inside a set: elements without their secret cannot be told apart; use a map or a list"
+    );
+    false
+}
+
 /// What stands in the way of reading `value` as a type without null and unknown.
 fn unsuitable(value: &Value, expected: &str) -> FieldError {
     match value {
@@ -104,6 +117,7 @@ fn unsuitable(value: &Value, expected: &str) -> FieldError {
 
 impl<T: Field> Field for Attr<T> {
     const LOCAL: bool = T::LOCAL;
+    const WRITE_ONLY: bool = T::WRITE_ONLY;
 
     fn kind() -> Kind {
         T::kind()
@@ -137,6 +151,7 @@ impl<T: Field> Field for Attr<T> {
 
 impl<T: Field> Field for Option<T> {
     const LOCAL: bool = T::LOCAL;
+    const WRITE_ONLY: bool = T::WRITE_ONLY;
 
     fn kind() -> Kind {
         T::kind()
@@ -262,6 +277,8 @@ impl Field for Value {
 }
 
 impl<T: Field> Field for Vec<T> {
+    const WRITE_ONLY: bool = T::WRITE_ONLY;
+
     fn kind() -> Kind {
         T::kind().collected(Nesting::List)
     }
@@ -287,6 +304,8 @@ fn read_elements<T: Field>(elements: &[Value]) -> Result<Vec<T>, FieldError> {
 }
 
 impl<T: Field + Ord> Field for BTreeSet<T> {
+    const WRITE_ONLY: bool = no_write_only_in_a_set::<T>();
+
     fn kind() -> Kind {
         T::kind().collected(Nesting::Set)
     }
@@ -304,7 +323,24 @@ impl<T: Field + Ord> Field for BTreeSet<T> {
     }
 }
 
-/// A set of values that have no order in Rust, nested models among them.
+/// A set of values that have no order in Rust, nested models among them. A
+/// write-only attribute inside does not compile:
+///
+/// ```compile_fail
+/// use tfplugin::{Attr, Model, Set};
+///
+/// #[derive(Model, Clone)]
+/// struct Account {
+///     #[attr(optional, write_only)] // Without this it compiles.
+///     password_wo: Attr<String>,
+/// }
+///
+/// #[derive(Model, Clone)]
+/// struct Database {
+///     #[attr(optional)]
+///     accounts: Attr<Set<Account>>,
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Set<T>(pub Vec<T>);
 
@@ -315,6 +351,8 @@ impl<T> Default for Set<T> {
 }
 
 impl<T: Field> Field for Set<T> {
+    const WRITE_ONLY: bool = no_write_only_in_a_set::<T>();
+
     fn kind() -> Kind {
         T::kind().collected(Nesting::Set)
     }
@@ -332,6 +370,8 @@ impl<T: Field> Field for Set<T> {
 }
 
 impl<T: Field> Field for BTreeMap<String, T> {
+    const WRITE_ONLY: bool = T::WRITE_ONLY;
+
     fn kind() -> Kind {
         T::kind().collected(Nesting::Map)
     }

@@ -271,6 +271,18 @@ async fn a_function_takes_null_unknown_any_type_and_any_number_of_arguments() {
 }
 
 #[tokio::test]
+async fn a_host_that_would_store_a_secret_is_given_none_at_any_depth() {
+    let world = world().await;
+    let note = world.host.resource("note_note");
+    let config = json!({ "title": "first", "secret_wo": "hush", "locks": { "front": { "code_wo": "1" }, "back": {} } });
+    assert!(note.validate(config.clone()).await.is_ok());
+    let errors = note.validate_for_older_host(config).await.expect_err("it is refused");
+    let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
+    assert_eq!(paths, ["secret_wo", r#"locks["front"].code_wo"#]);
+    assert!(messages(&errors).contains("needs a host with write-only attributes"), "{errors}");
+}
+
+#[tokio::test]
 async fn a_key_is_opened_renewed_and_closed_with_what_the_open_remembered() -> Result<(), Diagnostics> {
     let world = world().await;
     let mut key = world.host.open("note_key", json!({ "drawer": "top" })).await?;

@@ -347,6 +347,42 @@ output "tidy" {
     assert!(output.contains("a letter does not end so soon"), "{output}");
 }
 
+#[test]
+fn a_secret_reaches_the_note_and_is_written_again_only_when_its_version_rises() {
+    let config = r#"
+resource "note_note" "a" {
+  title             = "first"
+  secret_wo         = "swordfish"
+  secret_wo_version = 1
+  locks             = { front = { code_wo = "1234" } }
+}
+"#;
+    let workspace = Workspace::new(config);
+    let sealed = || {
+        let note = fs::read(workspace.note("first")).expect("the note");
+        serde_json::from_slice::<Json>(&note).expect("a note as JSON")["sealed"].clone()
+    };
+    workspace.apply();
+    assert_eq!(sealed(), 13);
+    assert_eq!(workspace.saved("a")["attributes"]["secret_wo"], Json::Null);
+    assert_eq!(workspace.saved("a")["attributes"]["locks"]["front"], serde_json::json!({ "code_wo": null }));
+    assert_eq!(workspace.planned(), []);
+
+    // Another secret alone is not seen: nothing of it is stored.
+    let other = config.replace("swordfish", "herring");
+    workspace.write(&other);
+    assert_eq!(workspace.planned(), []);
+    assert_eq!(sealed(), 13);
+
+    workspace.write(&other.replace("= 1\n", "= 2\n"));
+    assert_eq!(workspace.planned(), [("note_note.a".into(), "update".into())]);
+    workspace.apply();
+    assert_eq!(sealed(), 11);
+    assert_eq!(workspace.planned(), []);
+    let state = fs::read_to_string(workspace.root.path().join("work/terraform.tfstate")).expect("a state");
+    assert!(!state.contains("herring") && !state.contains("1234"), "{state}");
+}
+
 /// Terraform has them since 1.10, OpenTofu since 1.11.
 #[test]
 fn a_key_is_open_while_it_is_needed_and_stored_nowhere() {

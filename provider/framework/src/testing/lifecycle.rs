@@ -89,15 +89,23 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// What is wrong with it.
     pub async fn validate(&self, config: impl Config) -> Result<Diagnostics, Diagnostics> {
-        self.check(&config.into_value(&self.kind)).await
+        self.check(&config.into_value(&self.kind), true).await
     }
 
-    async fn check(&self, config: &Value) -> Result<Diagnostics, Diagnostics> {
+    /// Checks a configuration for a host that knows no write-only attributes.
+    ///
+    /// # Errors
+    /// What is wrong with it, set write-only attributes among that.
+    pub async fn validate_for_older_host(&self, config: impl Config) -> Result<Diagnostics, Diagnostics> {
+        self.check(&config.into_value(&self.kind), false).await
+    }
+
+    async fn check(&self, config: &Value, write_only: bool) -> Result<Diagnostics, Diagnostics> {
         let request = proto::validate_resource_config::Request {
             type_name: self.name.clone(),
             config: wire::encode(config),
             client_capabilities: Some(proto::ClientCapabilities {
-                write_only_attributes_allowed: true,
+                write_only_attributes_allowed: write_only,
                 ..Default::default()
             }),
         };
@@ -111,7 +119,7 @@ impl<P: Provider> Instance<P> {
     /// What is wrong with it, or with the plan.
     pub async fn plan(&mut self, config: impl Config) -> Result<Step, Diagnostics> {
         let config = config.into_value(&self.kind);
-        self.check(&config).await?;
+        self.check(&config, true).await?;
         self.refresh().await?;
         self.plan_change(&config).await
     }

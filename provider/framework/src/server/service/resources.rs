@@ -5,7 +5,7 @@ use super::{Inner, no_such};
 use crate::erased::{AnyResource, Applied, Change};
 use crate::proto::tfplugin6 as proto;
 use crate::resource::{IdentitySchema, Import};
-use crate::schema::{Attribute, Kind, object_type};
+use crate::schema::{Attribute, Kind, Nesting, object_type};
 use crate::{AttributePath, Diagnostic, Diagnostics, Provider, Value};
 
 impl<P: Provider> Inner<P> {
@@ -223,8 +223,18 @@ fn refuse_write_only(attributes: &[Attribute], config: &Value, path: &AttributeP
                 format!("`{}` needs a host with write-only attributes", attribute.name),
                 "This host would store the value in its state. Terraform knows write-only attributes since 1.11, OpenTofu since 1.11.",
             );
-        } else if let (Kind::Nested(_, nested), Value::Map(_)) = (&attribute.kind, value) {
-            refuse_write_only(nested, value, &path, found);
+        } else if let Kind::Nested(nesting, nested) = &attribute.kind {
+            match (nesting, value) {
+                (Nesting::Single, object) => refuse_write_only(nested, object, &path, found),
+                (Nesting::Map, Value::Map(objects)) => objects
+                    .iter()
+                    .for_each(|(key, object)| refuse_write_only(nested, object, &path.key(key.clone()), found)),
+                (_, Value::List(objects)) => objects
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, object)| refuse_write_only(nested, object, &path.index(index), found)),
+                _ => {}
+            }
         }
     }
 }
