@@ -19,16 +19,16 @@ use crate::errors::capital;
 /// How to reach a runtime that is not on this machine.
 #[derive(Model, Debug, Clone, PartialEq)]
 pub struct ConnectionModel {
-    /// Where it answers, such as `https://falaj.example.ae:4443`.
+    /// Where the cluster answers, such as `https://falaj.example.ae:4443`.
     #[attr(required)]
     pub url: Attr<String>,
-    /// File with the certificate that its own is signed with, PEM.
+    /// File with the certificate (PEM) that the cluster's own is signed with.
     #[attr(required)]
     pub ca_file: Attr<String>,
-    /// File with the certificate that the provider shows, PEM.
+    /// File with the certificate (PEM) that the provider shows.
     #[attr(required)]
     pub client_cert_file: Attr<String>,
-    /// File with the private key of that certificate, PEM.
+    /// File with the private key (PEM) of `client_cert_file`.
     #[attr(required)]
     pub client_key_file: Attr<String>,
 }
@@ -40,6 +40,8 @@ pub struct Shared {
     pub labels: Attr<Labels>,
     pub connections: Attr<BTreeMap<String, ConnectionModel>>,
     pub data_dir: Attr<PathBuf>,
+    /// What the keys are that objects inherit.
+    pub keys: Keys,
     pool: Mutex<HashMap<String, Slot>>,
 }
 
@@ -73,7 +75,7 @@ impl Shared {
         connections: Attr<BTreeMap<String, ConnectionModel>>,
         data_dir: Attr<PathBuf>,
     ) -> Self {
-        Self { residency, allow_no_residency, labels, connections, data_dir, pool: Mutex::default() }
+        Self { residency, allow_no_residency, labels, connections, data_dir, keys: Keys::default(), pool: Mutex::default() }
     }
 
     /// The runtime of a cluster. A local one that is down is started.

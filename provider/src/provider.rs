@@ -11,21 +11,27 @@ use crate::connection::{ConnectionModel, Shared};
 use crate::{data_sources, functions, resources};
 
 /// Declares an ML platform together with where its data may be, the keys it is sealed under and when its models are no longer right.
+///
+/// What a rule forbids is an error at plan, at the attribute that breaks it, and the
+/// platform's own runtime applies the same rule again at every write. The runtime
+/// comes with the provider: a cluster with `local = {}` needs nothing else installed.
+/// It works with Terraform and OpenTofu from 1.11 on; clusters on one machine need
+/// Linux.
 #[derive(Model, Debug, Clone)]
 pub struct Config {
     /// Where data and work may be: the rule of clusters that declare none, and a bound for everything declared here.
     #[attr(optional)]
     pub residency: Attr<ResidencyModel>,
-    /// Lets clusters be declared without any residency rule.
+    /// Lets clusters be declared without any residency rule: where none is declared, a plan is an error otherwise.
     #[attr(optional)]
     pub allow_no_residency: Attr<bool>,
-    /// Labels of everything declared here.
+    /// Labels of everything declared here; an object's own win.
     #[attr(optional)]
     pub labels: Attr<Labels>,
-    /// How clusters are reached that do not live on this machine, by name. `FALAJ_CONNECTION_<CLUSTER>` holds the same as JSON.
+    /// How clusters that do not live on this machine are reached, by their names. The variable `FALAJ_CONNECTION_<CLUSTER>` holds the same as JSON.
     #[attr(optional)]
     pub connections: Attr<BTreeMap<String, ConnectionModel>>,
-    /// Where local clusters keep everything. Unset: `FALAJ_DATA_DIR`, else `falaj` in the user's data directory.
+    /// Directory in which local clusters keep everything. Unset: the variable `FALAJ_DATA_DIR`, else `falaj` in the user's data directory (`~/.local/share`).
     #[attr(optional)]
     pub data_dir: Attr<String>,
 }

@@ -8,10 +8,10 @@ use super::{parse, rules, wanted};
 /// The key that everything is sealed under.
 #[derive(Model, Debug, Clone, PartialEq)]
 pub struct KmsKeyModel {
-    /// `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`, or `file:///absolute/path` for development.
+    /// `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`, or for development `file:///absolute/path` of 32 random bytes that only their owner can read (mode 0600).
     #[attr(required, validate = [rules::key_uri()])]
     pub uri: Attr<String>,
-    /// Where the key is. May be left out only where the URI carries it, and is checked against it.
+    /// Region of the key, which the residency rule must allow. Needed for a file; an ARN carries it, and is checked against it.
     #[attr(optional, validate = [rules::region()])]
     pub region: Attr<String>,
 }

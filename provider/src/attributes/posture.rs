@@ -14,31 +14,31 @@ pub struct PostureModel {
     /// Where it is.
     #[attr(computed)]
     pub region: Attr<String>,
-    /// The country of that region, ISO 3166-1.
+    /// Country of that region, ISO 3166-1.
     #[attr(computed)]
     pub jurisdiction: Attr<String>,
     /// The highest classification of the data it declares: `internal`, `personal` or `special`.
     #[attr(computed)]
     pub classification: Attr<String>,
-    /// The key it declares.
+    /// Key that it declares itself.
     #[attr(computed)]
     pub kms_key_uri: Attr<String>,
-    /// Where that key is.
+    /// Region of that key.
     #[attr(computed)]
     pub key_region: Attr<String>,
-    /// Whether it answers to callers outside of the machine or the cluster.
+    /// Whether it answers callers from outside of the machine or the cluster.
     #[attr(computed)]
     pub public: Attr<bool>,
     /// How long its data is kept, where declared.
     #[attr(computed)]
     pub retention: Attr<String>,
-    /// What it costs in a month, in `currency`; zero on hardware of one's own.
+    /// Cost of a month, in `currency`; zero on hardware of one's own.
     #[attr(computed)]
     pub estimated_monthly_cost: Attr<f64>,
-    /// ISO 4217.
+    /// Currency of the cost, ISO 4217.
     #[attr(computed)]
     pub currency: Attr<String>,
-    /// Whether everything above that applies is known.
+    /// Whether every part of this that applies is known.
     #[attr(computed)]
     pub complete: Attr<bool>,
 }

@@ -9,7 +9,9 @@ use super::{failed, identify};
 use crate::attributes::chosen;
 use crate::connection::Shared;
 
-/// The newest report of a monitor.
+/// The newest report of a monitor: how far what its endpoint sees has moved.
+///
+/// Before the monitor has run there is none, which is an error.
 #[derive(Model, Debug, Clone)]
 pub struct DriftReportModel {
     /// Id of the monitor.
@@ -18,7 +20,7 @@ pub struct DriftReportModel {
     /// Id of the report.
     #[attr(computed)]
     pub id: Attr<String>,
-    /// The version that answered.
+    /// Version of the model that answered.
     #[attr(computed)]
     pub model_version: Attr<u32>,
     /// When it was made, UTC.
@@ -30,10 +32,10 @@ pub struct DriftReportModel {
     /// The last moment that was looked at, UTC.
     #[attr(computed)]
     pub until: Attr<String>,
-    /// `no_material_drift`, `drift` or `insufficient_data`.
+    /// What comes of it: `no_material_drift`, `drift` or `insufficient_data`.
     #[attr(computed)]
     pub verdict: Attr<String>,
-    /// The same in a sentence.
+    /// The verdict in a sentence.
     #[attr(computed)]
     pub summary: Attr<String>,
     /// Rows of the training that were compared with.
@@ -42,13 +44,13 @@ pub struct DriftReportModel {
     /// Rows of the traffic.
     #[attr(computed)]
     pub rows_current: Attr<u64>,
-    /// By feature.
+    /// Drift of each feature, by name.
     #[attr(computed)]
     pub features: Attr<BTreeMap<String, FeatureDriftModel>>,
-    /// Of the answers.
+    /// Drift of the model's answers.
     #[attr(computed)]
     pub prediction: Attr<FeatureDriftModel>,
-    /// How good the answers were, once labels have arrived.
+    /// How good the answers were, once outcomes are reported.
     #[attr(computed)]
     pub performance: Attr<PerformanceModel>,
 }
@@ -56,28 +58,28 @@ pub struct DriftReportModel {
 /// How far one feature has moved.
 #[derive(Model, Debug, Clone)]
 pub struct FeatureDriftModel {
-    /// The method that was used.
+    /// Method that was used.
     #[attr(computed)]
     pub method: Attr<String>,
-    /// What it measured.
+    /// What the method measured.
     #[attr(computed)]
     pub statistic: Attr<f64>,
-    /// From where on it is drift.
+    /// The statistic from which on it counts as drift.
     #[attr(computed)]
     pub threshold: Attr<f64>,
-    /// Whether it is.
+    /// Whether the statistic is above the threshold.
     #[attr(computed)]
     pub drifted: Attr<bool>,
-    /// Where the method has one.
+    /// Its p-value, where the method has one.
     #[attr(computed)]
     pub p_value: Attr<f64>,
     /// Population stability index, whatever the method.
     #[attr(computed)]
     pub psi: Attr<f64>,
-    /// Share without a value at training.
+    /// Share of rows without a value at training, in percent.
     #[attr(computed)]
     pub missing_percent_baseline: Attr<f64>,
-    /// Share without a value in the traffic.
+    /// Share of rows without a value in the traffic, in percent.
     #[attr(computed)]
     pub missing_percent_current: Attr<f64>,
 }
@@ -85,22 +87,22 @@ pub struct FeatureDriftModel {
 /// How good the answers were.
 #[derive(Model, Debug, Clone)]
 pub struct PerformanceModel {
-    /// Such as `auc`.
+    /// Metric, such as `auc`.
     #[attr(computed)]
     pub metric: Attr<String>,
-    /// On the rows held out at training.
+    /// The metric on the rows held out at training.
     #[attr(computed)]
     pub baseline: Attr<f64>,
-    /// On the rows of the traffic that have a label.
+    /// The metric on the rows of the traffic that have an outcome.
     #[attr(computed)]
     pub current: Attr<f64>,
-    /// How many have one.
+    /// How many rows have one.
     #[attr(computed)]
     pub labelled_rows: Attr<u64>,
-    /// The floor.
+    /// Floor that the monitor declares.
     #[attr(computed)]
     pub min: Attr<f64>,
-    /// Whether it is below the floor.
+    /// Whether `current` is below the floor.
     #[attr(computed)]
     pub breached: Attr<bool>,
 }

@@ -9,37 +9,40 @@ use super::{failed, identify};
 use crate::attributes::chosen;
 use crate::connection::Shared;
 
-/// A version of a model, by its number or by an alias.
+/// A version of a model, by its number or by an alias: what it is made of, and how good it is.
+///
+/// An alias is read as it is now, so promotions and retrainings show here, not in the
+/// resource.
 #[derive(Model, Debug, Clone)]
 pub struct ModelVersionModel {
     /// Id of the model.
     #[attr(required)]
     pub model_id: Attr<String>,
-    /// Its number. Give this or `alias`.
+    /// Number of the version. Give this or `alias`.
     #[attr(optional, computed)]
     pub version: Attr<u32>,
-    /// An alias that points to it, such as `champion`. Give this or `version`.
+    /// Alias that points to it, such as `champion`. Give this or `version`.
     #[attr(optional)]
     pub alias: Attr<String>,
     /// Every alias that points to it.
     #[attr(computed)]
     pub aliases: Attr<BTreeSet<String>>,
-    /// Held-out metrics, by name.
+    /// Metrics on the held-out rows, by name.
     #[attr(computed)]
     pub metrics: Attr<BTreeMap<String, f64>>,
     /// Demographic parity on the held-out rows, by protected feature.
     #[attr(computed)]
     pub fairness: Attr<BTreeMap<String, ParityModel>>,
-    /// What became of each gate.
+    /// What became of each gate, by name.
     #[attr(computed)]
     pub gates: Attr<BTreeMap<String, GateModel>>,
-    /// What it takes and gives, as the Open Inference Protocol says it.
+    /// What it takes and gives, in the words of the Open Inference Protocol.
     #[attr(computed)]
     pub signature: Attr<SignatureModel>,
-    /// What came in to make it.
+    /// What it was made from.
     #[attr(computed)]
     pub lineage: Attr<LineageModel>,
-    /// SHA-256 of each file, by name.
+    /// SHA-256 of each of its files, by name.
     #[attr(computed)]
     pub artifacts: Attr<BTreeMap<String, String>>,
     /// When it was made, UTC.
@@ -64,10 +67,10 @@ pub struct GateModel {
     /// What was measured.
     #[attr(computed)]
     pub value: Attr<f64>,
-    /// Whether that is enough.
+    /// Whether the gate is passed.
     #[attr(computed)]
     pub passed: Attr<bool>,
-    /// In words.
+    /// Why, in words.
     #[attr(computed)]
     pub reason: Attr<String>,
 }
@@ -75,10 +78,10 @@ pub struct GateModel {
 /// Inputs and outputs.
 #[derive(Model, Debug, Clone)]
 pub struct SignatureModel {
-    /// What it takes.
+    /// Inputs, in order.
     #[attr(computed)]
     pub inputs: Attr<Vec<TensorModel>>,
-    /// What it gives.
+    /// Outputs, in order.
     #[attr(computed)]
     pub outputs: Attr<Vec<TensorModel>>,
 }
@@ -86,16 +89,16 @@ pub struct SignatureModel {
 /// One input or output.
 #[derive(Model, Debug, Clone)]
 pub struct TensorModel {
-    /// Its name.
+    /// Name of the input or output.
     #[attr(computed)]
     pub name: Attr<String>,
-    /// Of the Open Inference Protocol: `FP64`, `INT64`, `BYTES`, `BOOL`.
+    /// Type on the wire: `FP64`, `INT64`, `BYTES` or `BOOL`.
     #[attr(computed)]
     pub datatype: Attr<String>,
-    /// -1: any length.
+    /// Length of each dimension; -1 is any.
     #[attr(computed)]
     pub shape: Attr<Vec<i64>>,
-    /// The declared type of the feature, for inputs.
+    /// Declared type of the feature, for an input.
     #[attr(computed)]
     pub feature_type: Attr<String>,
 }
@@ -109,16 +112,16 @@ pub struct LineageModel {
     /// SHA-256 over the digests of the sources.
     #[attr(computed)]
     pub data_digest: Attr<String>,
-    /// The algorithm.
+    /// Algorithm, such as `mlp`.
     #[attr(computed)]
     pub algorithm: Attr<String>,
-    /// The seed.
+    /// Seed of everything random.
     #[attr(computed)]
     pub seed: Attr<i64>,
-    /// The release that trained it.
+    /// Release of the runtime that trained it.
     #[attr(computed)]
     pub runtime_version: Attr<String>,
-    /// Such as `x86_64 avx2`.
+    /// Processor that trained it, such as `x86_64 avx2`: digests hold for one of these.
     #[attr(computed)]
     pub architecture: Attr<String>,
 }

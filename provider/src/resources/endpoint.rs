@@ -15,48 +15,52 @@ use crate::connection::Shared;
 use crate::place;
 
 /// Models behind one address, which speaks the Open Inference Protocol over mutual TLS.
+///
+/// Each variant follows an alias, and with it every promotion, or stays at a version.
+/// Only applications with a certificate for this endpoint can call it. Private keys are
+/// files on the cluster's machine and never in the state.
 #[derive(Model, Debug, Clone)]
 pub struct EndpointModel {
-    /// `<region>/<cluster>/<workspace>/endpoint/<name>/<uid>`.
+    /// `<region>/<cluster>/<workspace>/endpoint/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
     /// Id of the workspace it is in.
     #[attr(required, replace)]
     pub workspace_id: Attr<String>,
-    /// Its name, unique in the workspace; also that of the application that may call it.
+    /// Name, unique in the workspace: 2 to 63 lower-case letters, digits and hyphens. The first application that may call it has the same name.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
-    /// The models, by a name of your choice. The weights of those that answer add up to 100.
+    /// Models, by a name of your choice. The weights of those that are not shadows add up to 100.
     #[attr(required, validate = [validate::not_empty()])]
     pub variants: Attr<BTreeMap<String, VariantModel>>,
     /// Further applications that may call it; each gets a certificate of its own.
     #[attr(default = no_invokers(), validate = [validate::each(rules::name())])]
     pub invokers: Attr<BTreeSet<String>>,
-    /// Which requests and answers are kept for the monitor. Unset: none.
+    /// Which requests and answers are kept, sealed, for the monitor. Unset: none.
     #[attr(optional)]
     pub capture: Attr<CaptureModel>,
-    /// Base address: `/v2/models/<name>/infer` lies below it.
+    /// Base address; `/v2/models/<name>/infer` lies below it.
     #[attr(computed)]
     pub url: Attr<String>,
-    /// File with the certificate that the endpoint's own is signed with, PEM.
+    /// File with the certificate (PEM) that the endpoint's own is signed with.
     #[attr(computed)]
     pub ca_file: Attr<String>,
-    /// File with the certificate of the application named after the endpoint, which may call it and nothing else, PEM.
+    /// File with the certificate (PEM) of the application named after the endpoint, which may call it and nothing else.
     #[attr(computed)]
     pub client_cert_file: Attr<String>,
-    /// File with that application's private key, PEM. The key itself is not in the state.
+    /// File with that application's private key (PEM).
     #[attr(computed)]
     pub client_key_file: Attr<String>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 10 minutes by default.
+    /// How long each operation may take.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -68,16 +72,16 @@ pub struct VariantModel {
     /// Id of the model, in the same workspace.
     #[attr(required)]
     pub model_id: Attr<String>,
-    /// The version it stays at.
+    /// Version it stays at. Give this or `alias`.
     #[attr(optional, validate = [rules::at_least(1)])]
     pub version: Attr<u32>,
-    /// The alias it follows, such as `champion`.
+    /// Alias it follows: that of the model's `promotion`, or `candidate` for the newest version. Give this or `version`.
     #[attr(optional, validate = [rules::name()])]
     pub alias: Attr<String>,
-    /// Its share of the traffic, in percent.
+    /// Its share of the traffic, in percent; none for a shadow.
     #[attr(optional, validate = [validate::range(0, 100)])]
     pub weight: Attr<u32>,
-    /// Sees the traffic and answers none of it.
+    /// Sees the traffic and answers none of it: its answers go to the capture only.
     #[attr(default = false)]
     pub shadow: Attr<bool>,
 }
@@ -85,7 +89,7 @@ pub struct VariantModel {
 /// What is kept of the traffic.
 #[derive(Model, Debug, Clone)]
 pub struct CaptureModel {
-    /// Share of the requests, in percent.
+    /// Share of the requests that are kept, in percent.
     #[attr(required, validate = [validate::range(0, 100)])]
     pub sampling_percent: Attr<f64>,
 }

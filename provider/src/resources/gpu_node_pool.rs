@@ -8,16 +8,19 @@ use super::workspace::no_labels;
 use crate::attributes::labels::Labels;
 use crate::attributes::{PostureModel, object, rules, want};
 
-/// A pool of accelerators. On a local cluster these are devices of the machine itself, and what is not there is refused.
+/// A pool of accelerators.
+///
+/// On a local cluster it claims devices of the machine itself; what the machine does
+/// not have is refused at apply.
 #[derive(Model, Debug, Clone)]
 pub struct GpuNodePoolModel {
-    /// `<region>/<cluster>/gpu_node_pool/<name>/<uid>`.
+    /// `<region>/<cluster>/gpu_node_pool/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
     /// Id of the cluster it belongs to.
     #[attr(required, replace)]
     pub cluster_id: Attr<String>,
-    /// Its name, unique in the cluster.
+    /// Name, unique in the cluster: 2 to 63 lower-case letters, digits and hyphens.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
     /// Which accelerators, and how many.
@@ -26,16 +29,16 @@ pub struct GpuNodePoolModel {
     /// UUIDs of the devices that make up the pool of a local cluster.
     #[attr(computed, depends_on = ["accelerator"])]
     pub devices: Attr<Vec<String>>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 10 minutes by default.
+    /// How long each operation may take.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -44,10 +47,10 @@ object!(GpuNodePoolModel);
 /// A kind of accelerator.
 #[derive(Model, Debug, Clone)]
 pub struct AcceleratorModel {
-    /// As the driver names it, such as `NVIDIA H100 80GB HBM3`, or a part of that.
+    /// Product as the driver names it, such as `NVIDIA H100 80GB HBM3`, or a part of that.
     #[attr(required, validate = [validate::not_empty()])]
     pub product: Attr<String>,
-    /// How many a node has.
+    /// How many a node has; on a local cluster, how many of the machine's.
     #[attr(default = 1, validate = [rules::at_least(1)])]
     pub count_per_node: Attr<u32>,
 }

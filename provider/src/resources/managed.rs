@@ -55,8 +55,14 @@ impl<D: Declared> Managed<D> {
         Ok(parent.zip(model.name().known()).map(|(parent, name)| own_place::<D::Kind>(&parent, name)))
     }
 
-    fn posture(model: &mut D::Model, place: Option<&Prefix>) {
-        let posture = posture::of(place.map(|place| &place.region), &D::facts(model));
+    async fn posture(shared: Option<&Shared>, model: &mut D::Model, place: Option<&Prefix>) {
+        let mut facts = D::facts(model);
+        facts.kms_key = match (shared, place) {
+            (Some(shared), Some(place)) => inherited_key::effective(shared, place, facts.kms_key).await,
+            _ if facts.kms_key.is_null() => Attr::unknown(),
+            _ => facts.kms_key,
+        };
+        let posture = posture::of(place.map(|place| &place.region), &facts);
         *model.posture_mut() = posture.into();
     }
 
@@ -102,7 +108,7 @@ impl<D: Declared> Managed<D> {
         creating: bool,
     ) -> Result<D::Model, Failure<D::Model>> {
         *model.id_mut() = record.id.clone().into();
-        Self::posture(&mut model, Some(&id.place));
+        Self::posture(ctx.try_shared(), &mut model, Some(&id.place)).await;
         let name = id.place.name().to_owned();
         let what = what::<D::Kind>(&name);
         match wait(ctx, &id, record).await {
@@ -157,7 +163,7 @@ impl<D: Declared> Resource for Managed<D> {
         let provided = ctx.try_shared().map_or_else(Attr::unknown, |shared| shared.labels.clone());
         *plan.planned.effective_labels_mut() = labels::merge(&provided, plan.planned.labels());
         problems.append(D::plan(ctx, place.as_ref(), plan).await);
-        Self::posture(&mut plan.planned, place.as_ref());
+        Self::posture(ctx.try_shared(), &mut plan.planned, place.as_ref()).await;
         if let (Some(shared), Some(place)) = (ctx.try_shared(), &place)
             && differs(plan.prior.as_ref(), &plan.planned)
         {
@@ -220,7 +226,7 @@ impl<D: Declared> Resource for Managed<D> {
         if record.state == State::Ready {
             D::observe(&mut model, &record.status);
         }
-        Self::posture(&mut model, Some(&id.place));
+        Self::posture(ctx.try_shared(), &mut model, Some(&id.place)).await;
         Ok(Some(model))
     }
 

@@ -12,45 +12,48 @@ use crate::attributes::labels::Labels;
 use crate::attributes::{PostureModel, choice, chosen, duration, object, rules, span, want, wanted};
 
 /// Compares what an endpoint sees with what its model learned from, and says when they part.
+///
+/// It reads what the endpoint captures, so the endpoint needs `capture`. Its reports
+/// are in `data.falaj_drift_report`: live facts, so that they are no change of the plan.
 #[derive(Model, Debug, Clone)]
 pub struct MonitorModel {
-    /// `<region>/<cluster>/<workspace>/monitor/<name>/<uid>`.
+    /// `<region>/<cluster>/<workspace>/monitor/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
     /// Id of the endpoint it watches.
     #[attr(required, replace)]
     pub endpoint_id: Attr<String>,
-    /// Its name, unique in the workspace.
+    /// Name, unique in the workspace: 2 to 63 lower-case letters, digits and hyphens.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
     /// When it runs by itself. Unset: on demand only.
     #[attr(optional)]
     pub schedule: Attr<ScheduleModel>,
-    /// How far back a run looks, such as `24h`.
+    /// How far back a run looks, such as `7d`.
     #[attr(default = "24h", validate = [rules::duration()])]
     pub window: Attr<Span>,
-    /// How drift is measured. Unset: method and threshold of each feature by its type and size.
+    /// How drift is measured. Unset: by a method that fits each feature's type and number of rows.
     #[attr(optional)]
     pub drift: Attr<DriftModel>,
-    /// A floor under a metric, once labels arrive.
+    /// Floor under a metric, checked once outcomes are reported.
     #[attr(optional)]
     pub performance: Attr<PerformanceModel>,
-    /// What an alert sets off.
+    /// What an alert does.
     #[attr(optional)]
     pub on_alert: Attr<OnAlertModel>,
-    /// In a development workspace of a local cluster: the newest report as a page with plots, always at this path.
+    /// File with the newest report, a page with plots. In a development workspace of a local cluster only; else null.
     #[attr(computed)]
     pub report_file: Attr<String>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 10 minutes by default.
+    /// How long each operation may take.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -59,10 +62,10 @@ object!(MonitorModel);
 /// When a monitor runs.
 #[derive(Model, Debug, Clone)]
 pub struct ScheduleModel {
-    /// Five fields, such as `*/15 * * * *`.
+    /// Minute, hour, day of month, month and day of week, such as `*/15 * * * *`.
     #[attr(required, validate = [rules::cron()])]
     pub cron: Attr<String>,
-    /// IANA name of the time zone it is meant in. Unset: UTC.
+    /// IANA name of its time zone, such as `Asia/Dubai`. Unset: UTC.
     #[attr(optional, validate = [validate::not_empty()])]
     pub time_zone: Attr<String>,
 }
@@ -70,10 +73,10 @@ pub struct ScheduleModel {
 /// How drift is measured.
 #[derive(Model, Debug, Clone)]
 pub struct DriftModel {
-    /// For every feature that is not named.
+    /// Rule of every feature that is not named in `features`.
     #[attr(optional)]
     pub default: Attr<DriftRuleModel>,
-    /// By feature, or `prediction`.
+    /// Rules by feature, or for `prediction`, the model's answers.
     #[attr(optional)]
     pub features: Attr<BTreeMap<String, DriftRuleModel>>,
 }
@@ -81,10 +84,10 @@ pub struct DriftModel {
 /// A method and from where its statistic is drift.
 #[derive(Model, Debug, Clone)]
 pub struct DriftRuleModel {
-    /// `auto`, `psi`, `kolmogorov_smirnov`, `chi_squared`, `jensen_shannon` or `wasserstein`.
+    /// Method: `auto`, `psi`, `kolmogorov_smirnov`, `chi_squared`, `jensen_shannon` or `wasserstein`.
     #[attr(default = "auto", validate = [validate::one_of(DriftMethod::NAMES)])]
     pub method: Attr<String>,
-    /// Drift is a statistic above this.
+    /// The feature has drifted when the method's statistic is above this.
     #[attr(default = DriftRule::default().threshold, validate = [rules::positive()])]
     pub threshold: Attr<f64>,
 }
@@ -92,10 +95,10 @@ pub struct DriftRuleModel {
 /// A floor under a metric.
 #[derive(Model, Debug, Clone)]
 pub struct PerformanceModel {
-    /// Such as `auc`.
+    /// Metric, such as `auc`.
     #[attr(required, validate = [validate::not_empty()])]
     pub metric: Attr<String>,
-    /// Below this it is an alert.
+    /// An alert when the metric is below this.
     #[attr(required)]
     pub min: Attr<f64>,
 }
@@ -103,7 +106,7 @@ pub struct PerformanceModel {
 /// What an alert sets off.
 #[derive(Model, Debug, Clone)]
 pub struct OnAlertModel {
-    /// Trains the model again.
+    /// Trains the model again, as it is declared, on the data of then.
     #[attr(optional)]
     pub retrain: Attr<RetrainModel>,
 }
@@ -111,10 +114,10 @@ pub struct OnAlertModel {
 /// How often an alert may train again.
 #[derive(Model, Debug, Clone)]
 pub struct RetrainModel {
-    /// At least this long after the training before, such as `24h`.
+    /// Least time since the training before, such as `24h`.
     #[attr(required, validate = [rules::duration()])]
     pub cooldown: Attr<Span>,
-    /// At most this often in a calendar month.
+    /// Most trainings of a calendar month.
     #[attr(required, validate = [rules::at_least(1)])]
     pub max_per_month: Attr<u32>,
 }

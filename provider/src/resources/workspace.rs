@@ -14,43 +14,46 @@ use crate::attributes::{
 };
 use crate::connection::Shared;
 
-/// A business unit's part of a cluster: its people, its budget, its data, its models.
+/// A business unit's part of a cluster: its people, its data, its models.
+///
+/// Each workspace has keys of its own, under its own `kms_key` or the cluster's: what
+/// is in one cannot be read with those of another.
 #[derive(Model, Debug, Clone)]
 pub struct WorkspaceModel {
-    /// `<region>/<cluster>/<name>/<uid>`.
+    /// `<region>/<cluster>/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
     /// Id of the cluster it is a part of.
     #[attr(required, replace)]
     pub cluster_id: Attr<String>,
-    /// Its name, unique in the cluster.
+    /// Name, unique in the cluster: 2 to 63 lower-case letters, digits and hyphens.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
-    /// How strict the defaults are: `development`, `staging` or `production`.
+    /// `development`, `staging` or `production`. In `development` a key may be a file, and monitors write their reports where you can open them; elsewhere neither.
     #[attr(required, validate = [validate::one_of(Environment::NAMES)])]
     pub environment: Attr<String>,
-    /// Who may do what, by role.
+    /// Who may do what, by role: sets of `user:NAME`, `group:NAME` or `service:NAME`. Recorded, and not yet enforced: whoever has the cluster's certificate may do everything.
     #[attr(default = no_access())]
     pub access: Attr<AccessModel>,
-    /// What it may spend.
+    /// What it may spend. Recorded, and not yet enforced.
     #[attr(optional)]
     pub budget: Attr<BudgetModel>,
-    /// Its own key. Unset: the cluster's.
+    /// Key of its own. Unset: the cluster's.
     #[attr(optional)]
     pub kms_key: Attr<KmsKeyModel>,
     /// Where its data and work may be; can only narrow the cluster's rule. Unset: the cluster's.
     #[attr(optional)]
     pub residency: Attr<ResidencyModel>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 10 minutes by default.
+    /// How long each operation may take.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -59,19 +62,19 @@ object!(WorkspaceModel);
 /// Principals by role: `user:NAME`, `group:NAME` or `service:NAME`.
 #[derive(Model, Debug, Clone)]
 pub struct AccessModel {
-    /// Who runs the platform.
+    /// Those who run the platform.
     #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
     pub platform: Attr<BTreeSet<String>>,
-    /// Who builds models.
+    /// Those who build models.
     #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
     pub engineer: Attr<BTreeSet<String>>,
-    /// Who may look.
+    /// Those who may look.
     #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
     pub viewer: Attr<BTreeSet<String>>,
-    /// Who approves a promotion.
+    /// Those who approve promotions.
     #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
     pub approver: Attr<BTreeSet<String>>,
-    /// Who reads the audit trail.
+    /// Those who read the audit trail.
     #[attr(default = nobody(), validate = [validate::each(rules::principal())])]
     pub auditor: Attr<BTreeSet<String>>,
 }
@@ -79,13 +82,13 @@ pub struct AccessModel {
 /// A limit on spending.
 #[derive(Model, Debug, Clone)]
 pub struct BudgetModel {
-    /// Per calendar month, in `currency`.
+    /// Limit of a calendar month, in `currency`.
     #[attr(required, validate = [rules::positive()])]
     pub monthly_limit: Attr<f64>,
-    /// ISO 4217, such as `AED`.
+    /// Currency of the limit, ISO 4217, such as `AED`.
     #[attr(required, validate = [rules::currency()])]
     pub currency: Attr<String>,
-    /// What happens beyond: `warn` or `stop_training`.
+    /// What happens beyond it: `warn` or `stop_training`.
     #[attr(default = "warn", validate = [validate::one_of(OnExceeded::NAMES)])]
     pub on_exceeded: Attr<String>,
 }

@@ -139,7 +139,7 @@ fn function_page(provider: &str, name: &str, function: &Function, examples: &Pat
     let signature = format!("{name}({}) {}", signature.join(", "), types::expression(&function.return_type));
     let arguments: String = parameters().map(|(parameter, dots)| argument(parameter, !dots.is_empty())).collect();
     let mut sections = vec![
-        front_matter(&format!("{name} Function - {provider}"), Some(""), &function.summary),
+        front_matter(&format!("{name} Function - {provider}"), Some(""), &format!("{}.", function.summary)),
         format!("# {name} (Function)\n\n{}. {}\n", function.summary, function.description),
     ];
     if !function.deprecation_message.is_empty() {

@@ -29,15 +29,20 @@ use crate::connection::{Connection, Shared};
 use crate::{errors, place};
 
 /// A runtime in one region, under one key and one residency rule.
+///
+/// Everything declared in a cluster inherits these three and can only narrow them. A
+/// region or a key that the rule does not allow is an error at plan. On one machine
+/// the cluster runs beside Terraform, in a directory of its own; the guide *A cluster
+/// on one machine* says what runs, where its files are and how to back it up.
 #[derive(Model, Debug, Clone)]
 pub struct ClusterModel {
-    /// `<region>/<name>/<uid>`.
+    /// `<region>/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
-    /// Its name.
+    /// Name of the cluster: 2 to 63 lower-case letters, digits and hyphens.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
-    /// Where it is: the cloud and its region, such as `aws:me-central-1`, or `onprem:`, the ISO 3166-2 code and a site, such as `onprem:ae-du:dubai-1`.
+    /// Where it is: a cloud and its region, such as `aws:me-central-1`, or a place of one's own with its ISO 3166-2 code, such as `onprem:ae-du:dubai-1`. The jurisdiction follows from it.
     #[attr(required, replace, validate = [rules::region()])]
     pub region: Attr<String>,
     /// The key that everything is sealed under.
@@ -46,31 +51,31 @@ pub struct ClusterModel {
     /// Where data and work may be. Unset: the provider's rule.
     #[attr(optional, computed)]
     pub residency: Attr<ResidencyModel>,
-    /// Runs it on this machine.
+    /// Runs it on the machine that runs Terraform; `{}` is enough.
     #[attr(required)]
     pub local: Attr<LocalModel>,
-    /// The release that runs. Unset: what runs is kept. A newer one upgrades in place; there is no way back.
+    /// Release of the runtime. Unset: what runs is kept. A newer one upgrades in place; an older one is an error.
     #[attr(optional, computed, not_null)]
     pub runtime_version: Attr<String>,
-    /// Tells it from every other cluster, of the same name too.
+    /// Tells this cluster from every other, one of the same name too.
     #[attr(computed, not_null)]
     pub uid: Attr<String>,
-    /// The machine that it lives on.
+    /// Machine that it lives on.
     #[attr(computed, not_null)]
     pub machine_id: Attr<String>,
-    /// Who holds the key: `host`, or a key service.
+    /// Who holds the key: `host` (a file on the machine) or `service` (a key service).
     #[attr(computed, not_null)]
     pub key_custody: Attr<String>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 10 minutes by default.
+    /// How long each operation may take.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -79,7 +84,7 @@ object!(ClusterModel);
 /// A cluster of one machine, in a directory below the provider's `data_dir`.
 #[derive(Model, Debug, Clone)]
 pub struct LocalModel {
-    /// What keeps it running: `none` (the provider starts it when it needs it) or `systemd` (it starts with the machine, and again when it ends).
+    /// What keeps it running: `none` (the provider starts it whenever it needs it) or `systemd` (it starts with the machine, and again whenever it ends).
     #[attr(default = "none", validate = [validate::one_of(["none", "systemd"])])]
     pub service: Attr<String>,
 }

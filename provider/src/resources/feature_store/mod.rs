@@ -16,46 +16,50 @@ use crate::attributes::{PostureModel, choice, chosen, duration, object, rules, s
 use crate::connection::{Connection, Shared};
 pub use source::SourceModel;
 
-/// Named features of one entity, from one source, joined as of the time asked for.
+/// Named features of one entity, from one source.
+///
+/// Training joins them as of the time of each row: a value that became true or known
+/// later does not leak into it. A feature that is bound to `purposes` can be used only
+/// by a model that declares one of them.
 #[derive(Model, Debug, Clone)]
 pub struct FeatureStoreModel {
-    /// `<region>/<cluster>/<workspace>/feature_store/<name>/<uid>`.
+    /// `<region>/<cluster>/<workspace>/feature_store/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
     /// Id of the workspace it is in.
     #[attr(required, replace)]
     pub workspace_id: Attr<String>,
-    /// Its name, unique in the workspace.
+    /// Name, unique in the workspace: 2 to 63 lower-case letters, digits and hyphens.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
-    /// What the features describe.
+    /// What the features describe, as a column of the source.
     #[attr(required, replace)]
     pub entity: Attr<EntityModel>,
-    /// Where the rows are: `parquet` or `csv`.
+    /// Where the rows are: exactly one of `parquet` and `csv`.
     #[attr(required)]
     pub source: Attr<SourceModel>,
-    /// SHA-256 of the uploaded file; null where the runtime reads the source itself.
+    /// SHA-256 of the uploaded file; null where the runtime reads the source itself. The same bytes under another path are no change.
     #[attr(computed)]
     pub source_digest: Attr<String>,
     /// The features, by name.
     #[attr(required, validate = [validate::not_empty()])]
     pub features: Attr<BTreeMap<String, FeatureModel>>,
-    /// Serves features by entity. Unset: offline only.
+    /// How fresh values must be. Features are not served by entity yet.
     #[attr(optional)]
     pub online: Attr<OnlineModel>,
-    /// How long rows and captured requests are kept. Unset: what the environment says.
+    /// How long rows and captured requests are kept.
     #[attr(optional)]
     pub retention: Attr<RetentionModel>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 10 minutes by default.
+    /// How long each operation may take.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -64,10 +68,10 @@ object!(FeatureStoreModel);
 /// The column of the source that identifies what the features describe.
 #[derive(Model, Debug, Clone)]
 pub struct EntityModel {
-    /// The column.
+    /// Name of the column.
     #[attr(required, validate = [validate::not_empty()])]
     pub name: Attr<String>,
-    /// `int64`, `float64`, `string` or `bool`.
+    /// Type of the column: `int64`, `float64`, `string` or `bool`.
     #[attr(default = "string", validate = [validate::one_of(DataType::NAMES)])]
     pub r#type: Attr<String>,
 }
@@ -75,16 +79,16 @@ pub struct EntityModel {
 /// One feature.
 #[derive(Model, Debug, Clone)]
 pub struct FeatureModel {
-    /// `int64`, `float64`, `string` (a category) or `bool`.
+    /// Type: `int64`, `float64`, `string` (a category) or `bool`.
     #[attr(required, validate = [validate::one_of(DataType::NAMES)])]
     pub r#type: Attr<String>,
-    /// The source's column; default the feature's name.
+    /// Column of the source. Unset: the feature's name.
     #[attr(optional, validate = [validate::not_empty()])]
     pub column: Attr<String>,
-    /// `internal`, `personal` or `special` (GDPR Art. 9).
+    /// How sensitive it is: `internal`, `personal` or `special` (a special category of GDPR Art. 9).
     #[attr(default = "internal", validate = [validate::one_of(Classification::NAMES)])]
     pub classification: Attr<String>,
-    /// What it may be used for. Unset: anything.
+    /// What it may be used for: a model needs one of them as its `purpose`. Unset: anything.
     #[attr(optional, validate = [validate::not_empty()])]
     pub purposes: Attr<BTreeSet<String>>,
 }
@@ -92,7 +96,7 @@ pub struct FeatureModel {
 /// Serving by entity.
 #[derive(Model, Debug, Clone)]
 pub struct OnlineModel {
-    /// How old a value may be and still be served, or joined in training, such as `30d`.
+    /// How old a value may be and still be joined in training, such as `30d`.
     #[attr(optional, validate = [rules::duration()])]
     pub ttl: Attr<Span>,
 }
@@ -100,10 +104,10 @@ pub struct OnlineModel {
 /// How long things are kept.
 #[derive(Model, Debug, Clone)]
 pub struct RetentionModel {
-    /// Rows of the source, such as `365d`.
+    /// Rows of the source, such as `365d`. It shows in `posture`; no rows are deleted yet.
     #[attr(optional, validate = [rules::duration()])]
     pub offline: Attr<Span>,
-    /// Captured requests, such as `30d`.
+    /// Captured requests, such as `30d`; the shortest in the workspace holds. Unset: 30 days.
     #[attr(optional, validate = [rules::duration()])]
     pub captures: Attr<Span>,
 }

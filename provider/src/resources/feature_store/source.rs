@@ -26,16 +26,16 @@ pub struct SourceModel {
 /// A file with an entity, times and values in each row: exactly one of `path` and `uri`.
 #[derive(Model, Debug, Clone)]
 pub struct FileModel {
-    /// A file on the machine that runs Terraform, uploaded sealed.
+    /// File on the machine that runs Terraform, uploaded sealed. Give this or `uri`.
     #[attr(optional, validate = [validate::not_empty()])]
     pub path: Attr<String>,
-    /// What the runtime reads itself: an absolute `file:///` inside its allow-list.
+    /// File that the runtime reads itself, `file:///absolute/path` inside its allow-list. Give this or `path`.
     #[attr(optional, validate = [rules::source_uri()])]
     pub uri: Attr<String>,
-    /// The column that says when a row became true.
+    /// Column that says when a row became true.
     #[attr(required, validate = [validate::not_empty()])]
     pub event_time: Attr<String>,
-    /// The column that says when a row became known, so that training sees only what was known.
+    /// Column that says when a row became known, so that training sees only what was known by then.
     #[attr(optional, validate = [validate::not_empty()])]
     pub created_time: Attr<String>,
 }

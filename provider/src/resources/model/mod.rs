@@ -22,42 +22,47 @@ use crate::place;
 pub use training::TrainingModel;
 
 /// A model: trained as declared, measured on rows it was not shown, promoted when it passes.
+///
+/// An apply trains and waits. A change of `training` makes a new version in place; a
+/// declaration that was trained before points back to its version, without training.
+/// A version that misses its gates is kept and not promoted. The same declaration on
+/// the same data and the same kind of processor gives the same model, byte for byte.
 #[derive(Attributes, Debug, Clone)]
 pub struct ModelModel {
-    /// `<region>/<cluster>/<workspace>/model/<name>/<uid>`.
+    /// `<region>/<cluster>/<workspace>/model/<name>/<uid>`; all but the uid is known at plan.
     #[attr(computed, not_null)]
     pub id: Attr<String>,
     /// Id of the workspace it is in.
     #[attr(required, replace)]
     pub workspace_id: Attr<String>,
-    /// Its name, unique in the workspace.
+    /// Name, unique in the workspace: 2 to 63 lower-case letters, digits and hyphens.
     #[attr(required, replace, validate = [rules::name()])]
     pub name: Attr<String>,
-    /// How it is trained. A change makes a new version; what was declared before points back to its version.
+    /// How it is trained: exactly one of `linear`, `logistic` and `mlp`.
     #[attr(required)]
     pub training: Attr<TrainingModel>,
-    /// What a version must reach before it is promoted by itself.
+    /// What a version must reach on the held-out rows before it is promoted.
     #[attr(optional)]
     pub gates: Attr<GatesModel>,
     /// How a version gets an alias. Unset: it gets none by itself.
     #[attr(optional)]
     pub promotion: Attr<PromotionModel>,
-    /// The version that the declared training made.
+    /// Version that the declared training made.
     #[attr(computed, depends_on = ["training"])]
     pub version: Attr<u32>,
     /// Held-out metrics of that version, by name.
     #[attr(computed, depends_on = ["training"])]
     pub metrics: Attr<BTreeMap<String, f64>>,
-    /// Labels, over those of the provider.
+    /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
-    /// Its labels with those of the provider.
+    /// These labels with the provider's.
     #[attr(computed)]
     pub effective_labels: Attr<Labels>,
-    /// What a policy needs to know of it.
+    /// What a policy needs to know of it, at plan already wherever it can be known.
     #[attr(computed, local)]
     pub posture: Attr<PostureModel>,
-    /// How long each operation may take; 2 hours by default, training included.
+    /// How long each operation may take, training included.
     #[attr(optional)]
     pub timeouts: Attr<Timeouts>,
 }
@@ -66,25 +71,25 @@ object!(ModelModel);
 /// Bounds on the held-out rows, by metric.
 #[derive(Attributes, Debug, Clone)]
 pub struct GatesModel {
-    /// Area under the ROC curve.
+    /// Area under the ROC curve; for classification.
     #[attr(optional)]
     pub auc: Attr<BoundModel>,
-    /// Logarithmic loss.
+    /// Logarithmic loss; for classification.
     #[attr(optional)]
     pub log_loss: Attr<BoundModel>,
-    /// Share of right answers.
+    /// Share of right answers, from 0 to 1; for classification.
     #[attr(optional)]
     pub accuracy: Attr<BoundModel>,
-    /// Expected calibration error.
+    /// Expected calibration error; for classification.
     #[attr(optional)]
     pub calibration_error: Attr<BoundModel>,
-    /// Root mean squared error.
+    /// Root mean squared error; for regression.
     #[attr(optional)]
     pub rmse: Attr<BoundModel>,
-    /// Mean absolute error.
+    /// Mean absolute error; for regression.
     #[attr(optional)]
     pub mae: Attr<BoundModel>,
-    /// Coefficient of determination.
+    /// Coefficient of determination; for regression.
     #[attr(optional)]
     pub r2: Attr<BoundModel>,
     /// Largest difference between the groups' selection rates, by protected feature.
@@ -129,10 +134,10 @@ pub struct ParityModel {
 /// How a version gets an alias.
 #[derive(Attributes, Debug, Clone)]
 pub struct PromotionModel {
-    /// The alias.
+    /// Alias that the version gets.
     #[attr(default = "champion", validate = [rules::name()])]
     pub alias: Attr<String>,
-    /// `gates`: when it passes them; `approval`: when someone also approves; `manual`: when someone sets it.
+    /// When: `gates` (it passes them), `approval` (someone approves, too) or `manual` (someone sets it).
     #[attr(default = "gates", validate = [validate::one_of(PromoteWhen::NAMES)])]
     pub when: Attr<String>,
 }

@@ -16,31 +16,31 @@ pub struct TrainingModel {
     /// What it learns to predict.
     #[attr(required)]
     pub label: Attr<LabelModel>,
-    /// Features of the label's store whose groups are compared for fairness; never an input.
+    /// Features of the label's store whose groups are compared for fairness. They are never an input.
     #[attr(default = Value::Set(Vec::new()))]
     pub protected: Attr<BTreeSet<String>>,
-    /// What the model is for: a feature that is bound to purposes is used for one of them only.
+    /// What the model is for. It must be among the `purposes` of every feature that has any.
     #[attr(optional, validate = [validate::not_empty()])]
     pub purpose: Attr<String>,
-    /// Which rows take part. Unset: all.
+    /// Which rows take part: `last`, or `from` and `until`. Unset: all.
     #[attr(optional)]
     pub window: Attr<WindowModel>,
-    /// Least squares with a ridge penalty, for a number.
+    /// Least squares with a ridge penalty, to predict a number; `{}` takes the defaults.
     #[attr(optional)]
     pub linear: Attr<RidgeModel>,
-    /// Logistic regression with a ridge penalty, for yes or no.
+    /// Logistic regression with a ridge penalty, to predict yes or no; `{}` takes the defaults.
     #[attr(optional)]
     pub logistic: Attr<RidgeModel>,
-    /// A multilayer perceptron: for yes or no where the label is 0 and 1, for a number elsewhere.
+    /// Multilayer perceptron with ReLU, to predict yes or no where the label is 0 and 1, and a number elsewhere; `{}` takes the defaults.
     #[attr(optional)]
     pub mlp: Attr<MlpModel>,
-    /// How it is measured.
+    /// How it is measured, on rows that training does not see.
     #[attr(default = default_evaluation())]
     pub evaluation: Attr<EvaluationModel>,
-    /// What all chance is drawn from: the same seed on the same data makes the same model.
+    /// Seed of everything random.
     #[attr(default = 7)]
     pub seed: Attr<i64>,
-    /// Any change here trains again.
+    /// Values of your choice; any change trains again on the data of then.
     #[attr(default = Value::Map(BTreeMap::new()))]
     pub triggers: Attr<BTreeMap<String, String>>,
 }
@@ -51,7 +51,7 @@ pub struct FeatureViewModel {
     /// Id of the feature store, in the same workspace.
     #[attr(required)]
     pub feature_store_id: Attr<String>,
-    /// The features.
+    /// Names of the features.
     #[attr(required, validate = [validate::not_empty()])]
     pub names: Attr<BTreeSet<String>>,
 }
@@ -59,7 +59,7 @@ pub struct FeatureViewModel {
 /// What is learnt.
 #[derive(Model, Debug, Clone)]
 pub struct LabelModel {
-    /// The column of the feature store's source.
+    /// Column of the feature store's source.
     #[attr(required, validate = [validate::not_empty()])]
     pub column: Attr<String>,
     /// Id of the feature store, in the same workspace.
@@ -70,13 +70,13 @@ pub struct LabelModel {
 /// Either `last`, or `from` and `until`.
 #[derive(Model, Debug, Clone)]
 pub struct WindowModel {
-    /// This long before the run starts, such as `365d`.
+    /// The time before the run starts, such as `365d`.
     #[attr(optional, validate = [rules::duration()])]
     pub last: Attr<Span>,
-    /// The first moment, UTC.
+    /// First moment, such as `2015-01-01T00:00:00Z`.
     #[attr(optional, validate = [rules::timestamp()], same = rules::same_moment)]
     pub from: Attr<String>,
-    /// The first moment that is not part of it, UTC.
+    /// First moment that is no longer part of it.
     #[attr(optional, validate = [rules::timestamp()], same = rules::same_moment)]
     pub until: Attr<String>,
 }
@@ -87,7 +87,7 @@ pub struct RidgeModel {
     /// Penalty on the squared weights, per row.
     #[attr(default = Ridge::default().l2, validate = [validate::range(0, f64::MAX)])]
     pub l2: Attr<f64>,
-    /// At most so many steps.
+    /// Most steps of the solver.
     #[attr(default = i64::from(Ridge::default().max_iterations), validate = [rules::at_least(1)])]
     pub max_iterations: Attr<u32>,
 }
@@ -98,13 +98,13 @@ pub struct MlpModel {
     /// Units of each hidden layer.
     #[attr(default = default_layers(), validate = [validate::not_empty(), validate::each(validate::range(1, 4096))])]
     pub hidden_layers: Attr<Vec<u32>>,
-    /// How often it sees all rows.
+    /// How often training sees all rows.
     #[attr(default = i64::from(Mlp::default().epochs), validate = [rules::at_least(1)])]
     pub epochs: Attr<u32>,
-    /// Rows of one step.
+    /// Rows of a step.
     #[attr(default = i64::from(Mlp::default().batch_size), validate = [rules::at_least(1)])]
     pub batch_size: Attr<u32>,
-    /// Length of a step.
+    /// Learning rate.
     #[attr(default = Mlp::default().learning_rate, validate = [rules::positive()])]
     pub learning_rate: Attr<f64>,
     /// Share of the units that are left out of a step, from 0 to below 1.
@@ -118,10 +118,10 @@ pub struct MlpModel {
 /// How a model is measured.
 #[derive(Model, Debug, Clone)]
 pub struct EvaluationModel {
-    /// `time`: the latest rows are held out; `random`: rows drawn with the seed.
+    /// Which rows are held out: `time` (the latest) or `random` (drawn with the seed).
     #[attr(default = "time", validate = [validate::one_of(Split::NAMES)])]
     pub split: Attr<String>,
-    /// Share of the rows that are held out.
+    /// Share of the rows that are held out, in percent.
     #[attr(default = 20, validate = [rules::share_percent()])]
     pub holdout_percent: Attr<f64>,
 }
