@@ -64,7 +64,7 @@ pub struct FeatureDriftModel {
     /// What the method measured.
     #[attr(computed)]
     pub statistic: Attr<f64>,
-    /// The statistic from which on it counts as drift.
+    /// A statistic above this is drift.
     #[attr(computed)]
     pub threshold: Attr<f64>,
     /// Whether the statistic is above the threshold.

@@ -7,36 +7,39 @@ use std::fmt::Write;
 use crate::schema::{Attribute, Nested};
 use crate::types;
 
+type Rule = fn(&Attribute) -> bool;
+
 /// Who sets an attribute, with how the list of those is headed.
-const GROUPS: [(&str, fn(&Attribute) -> bool); 3] = [
+const GROUPS: [(&str, Rule); 3] = [
     ("Required", |attribute| attribute.required),
     ("Optional", |attribute| attribute.optional),
     ("Read-Only", |attribute| !attribute.required && !attribute.optional),
 ];
 
-pub fn section(attributes: &BTreeMap<String, Attribute>) -> String {
+/// The section of the object `name`.
+pub fn section(name: &str, attributes: &BTreeMap<String, Attribute>) -> String {
     let mut text = "## Schema\n".to_owned();
     for (heading, members) in groups(attributes) {
-        let _ = write!(text, "\n### {heading}\n\n{}", list(&members, &[]));
+        let _ = write!(text, "\n### {heading}\n\n{}", list(name, &members, &[]));
     }
-    nested_sections(&mut text, attributes, &[]);
+    nested_sections(&mut text, name, attributes, &[]);
     text
 }
 
 type Members<'a> = Vec<(&'a String, &'a Attribute)>;
 
 fn groups(attributes: &BTreeMap<String, Attribute>) -> impl Iterator<Item = (&'static str, Members<'_>)> {
-    let members = |(heading, is): (_, fn(&Attribute) -> bool)| {
+    let members = |(heading, is): (_, Rule)| {
         (heading, attributes.iter().filter(|(_, attribute)| is(attribute)).collect::<Members>())
     };
     GROUPS.into_iter().map(members).filter(|(_, members)| !members.is_empty())
 }
 
-fn list(members: &Members<'_>, within: &[&str]) -> String {
+fn list(object: &str, members: &Members<'_>, within: &[&str]) -> String {
     let mut text = String::new();
     for (name, attribute) in members {
         let path = [within, &[name.as_str()]].concat();
-        assert!(!attribute.description.is_empty(), "{} has no description", path.join("."));
+        assert!(!attribute.description.is_empty(), "{object}.{} has no description", path.join("."));
         let _ = write!(text, "- `{name}` ({}", types::of(attribute));
         if attribute.deprecated {
             text.push_str(", Deprecated");
@@ -56,7 +59,7 @@ fn list(members: &Members<'_>, within: &[&str]) -> String {
 
 /// Sections for what is nested, each after the one it is nested in. Siblings with
 /// the same attributes share one.
-fn nested_sections(text: &mut String, attributes: &BTreeMap<String, Attribute>, within: &[&str]) {
+fn nested_sections(text: &mut String, object: &str, attributes: &BTreeMap<String, Attribute>, within: &[&str]) {
     let mut shared: Vec<(&Nested, Vec<&str>)> = Vec::new();
     for (name, attribute) in attributes {
         let Some(nested) = &attribute.nested_type else { continue };
@@ -74,9 +77,9 @@ fn nested_sections(text: &mut String, attributes: &BTreeMap<String, Attribute>, 
         let titles: Vec<String> = paths.iter().map(|path| format!("`{}`", path.join("."))).collect();
         let _ = writeln!(text, "\n### Nested Schema for {}", titles.join(", "));
         for (heading, members) in groups(&nested.attributes) {
-            let _ = write!(text, "\n{heading}:\n\n{}", list(&members, &paths[0]));
+            let _ = write!(text, "\n{heading}:\n\n{}", list(object, &members, &paths[0]));
         }
-        nested_sections(text, &nested.attributes, &paths[0]);
+        nested_sections(text, object, &nested.attributes, &paths[0]);
     }
 }
 

@@ -2,12 +2,18 @@
 //! made from the provider's schema and `examples/`. `make docs` runs this.
 
 mod attributes;
+mod every_kind;
 mod examples;
 mod pages;
 mod schema;
 mod types;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use falaj_tests::{Core, Project, repository, tool};
 use serde_json::Value;
@@ -59,19 +65,24 @@ fn the_pages_say_what_the_provider_does() {
     assert!(changed.is_empty(), "these pages were out of date and are written anew; look at them: {changed:?}");
 }
 
-#[test]
-fn the_registrys_own_tool_accepts_the_pages() {
+/// Runs `tfplugindocs validate` on the pages below `repository`.
+fn validate(repository: &Path, name: &str, schemas: &Value) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("schema.json");
-    fs::write(&path, schema().to_string()).unwrap();
+    fs::write(&path, schemas.to_string()).unwrap();
     let output = Command::new(tool("tfplugindocs"))
-        .args(["validate", "--provider-name", PROVIDER])
+        .args(["validate", "--provider-name", name])
         .arg("--provider-dir")
-        .arg(repository())
+        .arg(repository)
         .arg("--providers-schema")
         .arg(&path)
         .output()
         .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn the_registrys_own_tool_accepts_the_pages() {
+    validate(&repository(), PROVIDER, &schema());
 }

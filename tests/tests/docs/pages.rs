@@ -76,7 +76,7 @@ fn index(name: &str, provider: &Provider, examples: &Path) -> String {
         front_matter(&format!("{name} Provider"), None, &block.description),
         format!("# {name} Provider\n\n{}\n", block.description),
         format!("## Example Usage\n\n{}", code("terraform", &example)),
-        attributes::section(&block.attributes),
+        attributes::section(name, &block.attributes),
     ]
     .join("\n")
 }
@@ -99,7 +99,7 @@ fn object_page(
         sections.push(format!("~> **Deprecated.** {}\n", block.deprecation_message));
     }
     sections.push(format!("## Example Usage\n\n{}", code("terraform", &read(&examples.join(kind.example)))));
-    sections.push(attributes::section(&block.attributes));
+    sections.push(attributes::section(name, &block.attributes));
     sections.extend(import(examples, identity));
     sections.join("\n")
 }

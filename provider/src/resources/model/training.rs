@@ -104,7 +104,7 @@ pub struct MlpModel {
     /// Rows of a step.
     #[attr(default = i64::from(Mlp::default().batch_size), validate = [rules::at_least(1)])]
     pub batch_size: Attr<u32>,
-    /// Learning rate.
+    /// Length of a step of the optimiser.
     #[attr(default = Mlp::default().learning_rate, validate = [rules::positive()])]
     pub learning_rate: Attr<f64>,
     /// Share of the units that are left out of a step, from 0 to below 1.
