@@ -33,6 +33,7 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
 
     let model = &input.ident;
     let description = doc(&input.attrs);
+    let deprecated = optional(model_deprecated(&input.attrs)?.as_ref());
     let schemas = attrs.iter().map(schema).collect::<Result<Vec<_>>>()?;
     let reads = attrs.iter().map(|attr| {
         let (ident, kind, name) = (&attr.field.ident, &attr.field.ty, &attr.name);
@@ -53,6 +54,7 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         impl ::tfplugin::Model for #model {
             const DESCRIPTION: &'static str = #description;
+            const DEPRECATED: ::std::option::Option<&'static str> = #deprecated;
 
             fn attributes() -> ::std::vec::Vec<::tfplugin::schema::Attribute> {
                 ::std::vec![#(#schemas),*]
@@ -211,6 +213,21 @@ fn outer_type(kind: &Type) -> Option<String> {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
         _ => None,
     }
+}
+
+/// The one option of `#[model(...)]`: why the object is deprecated.
+fn model_deprecated(attributes: &[Attribute]) -> Result<Option<LitStr>> {
+    let mut deprecated = None;
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("model")) {
+        attribute.parse_nested_meta(|option| {
+            if !option.path.is_ident("deprecated") {
+                return Err(option.error("a model has one option: `deprecated = \"...\"`"));
+            }
+            deprecated = Some(option.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    Ok(deprecated)
 }
 
 /// The doc comment as Markdown: its lines without the space after the slashes.

@@ -31,6 +31,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `name = "..."` | the attribute's name, where it is not the field's |
 /// | `deprecated = "..."` | why, and in whose favour |
 ///
+/// `#[model(deprecated = "...")]` on the struct says so of the whole object.
+///
 /// A field that is not an `Attr` is required, or optional if it is an
 /// `Option`; it has no place for an unknown value.
 #[proc_macro_derive(Model, attributes(attr, model))]

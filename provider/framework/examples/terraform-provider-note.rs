@@ -20,8 +20,8 @@ use std::io::Write as _;
 use serde_json::{Value as Json, json};
 use tfplugin::{
     Attr, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Failure, Field, Function, FunctionError,
-    IdentitySchema, Import, Interrupted, Model, Opened, Plan, Provider, Refinement, Registry, Resource, Set, Span,
-    Timeouts, Value, validate,
+    IdentitySchema, Import, Interrupted, Model, MoveSource, Opened, Plan, Provider, Refinement, Registry, Resource,
+    Set, Span, Timeouts, Value, validate,
 };
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ impl Provider for NoteProvider {
     const NAME: &'static str = "note";
 
     fn register(&self, registry: &mut Registry<Notes>) {
-        registry.resource(Note).data_source(Count).ephemeral_resource(Key);
+        registry.resource(Note).resource(Memo).data_source(Count).ephemeral_resource(Key);
         registry.function(Shout).function(Letter).function(Describe).function(Label).function(Tidy);
     }
 
@@ -283,12 +283,73 @@ impl Resource for Note {
     }
 
     fn identity_schema(&self) -> Option<IdentitySchema> {
-        Some(IdentitySchema::of::<NoteIdentity>())
+        Some(IdentitySchema::of::<NoteIdentity>().version(1))
+    }
+
+    /// Version 0 called the title a name.
+    async fn upgrade_identity(&self, _version: i64, mut identity: Json) -> Result<Json, Diagnostics> {
+        Ok(json!({ "title": identity["name"].take() }))
+    }
+
+    /// A memo is a note under another name.
+    async fn move_from(&self, _ctx: &Context<Notes>, source: MoveSource) -> Result<NoteModel, Diagnostics> {
+        match (source.type_name.as_str(), source.state["name"].as_str()) {
+            ("note_memo", Some(name)) => Ok(NoteModel { title: name.into(), ..NoteModel::default() }),
+            (other, _) => Err(Diagnostic::error(format!("A {other} is no note")).into()),
+        }
     }
 
     fn identity(&self, state: &NoteModel) -> Option<Value> {
         let title = state.title.as_deref()?.to_owned();
         Some(Field::to_value(&NoteIdentity { title }))
+    }
+}
+
+/// A note as it was called before.
+#[derive(Model, Debug, Clone)]
+#[model(deprecated = "Use note_note: a moved block takes a memo over.")]
+struct MemoModel {
+    /// The name of the file.
+    #[attr(required, replace, validate = [validate::name(63)])]
+    name: Attr<String>,
+    /// What it says.
+    #[attr(optional, deprecated = "Say nothing.")]
+    text: Attr<String>,
+}
+
+struct Memo;
+
+impl Memo {
+    fn write(ctx: &Context<Notes>, memo: &MemoModel) -> Result<(), Diagnostics> {
+        let name = memo.name.as_deref().unwrap_or_default();
+        let file = ctx.shared()?.file(name)?;
+        let json = json!({ "id": format!("note/{name}/0"), "title": name, "text": memo.text.known(), "revision": 1 });
+        fs::write(&file, json.to_string()).map_err(|error| failed("write", &file, &error).into())
+    }
+}
+
+impl Resource for Memo {
+    type Shared = Notes;
+    type Model = MemoModel;
+    const NAME: &'static str = "note_memo";
+
+    async fn create(&self, ctx: &Context<Notes>, plan: Plan<MemoModel>) -> Result<MemoModel, Failure<MemoModel>> {
+        Self::write(ctx, &plan.planned)?;
+        Ok(plan.planned)
+    }
+
+    async fn read(&self, _ctx: &Context<Notes>, state: MemoModel) -> Result<Option<MemoModel>, Diagnostics> {
+        Ok(Some(state))
+    }
+
+    async fn update(&self, ctx: &Context<Notes>, plan: Plan<MemoModel>) -> Result<MemoModel, Failure<MemoModel>> {
+        Self::write(ctx, &plan.planned)?;
+        Ok(plan.planned)
+    }
+
+    async fn delete(&self, ctx: &Context<Notes>, state: MemoModel) -> Result<(), Diagnostics> {
+        let file = ctx.shared()?.file(state.name.as_deref().unwrap_or_default())?;
+        fs::remove_file(&file).map_err(|error| failed("delete", &file, &error).into())
     }
 }
 

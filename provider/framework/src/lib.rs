@@ -142,7 +142,7 @@ pub use function::{Function, FunctionError};
 pub use model::{Empty, Model};
 pub use path::{AttributePath, Step};
 pub use provider::{Provider, Registry};
-pub use resource::{Failure, IdentitySchema, Import, Plan, Resource};
+pub use resource::{Failure, IdentitySchema, Import, MoveSource, Plan, Resource};
 pub use server::serve;
 pub use tfplugin_derive::Model;
 pub use tokio_util::sync::CancellationToken;

@@ -12,6 +12,8 @@ use crate::{Field, FieldError, Value};
 pub trait Model: Sized + Clone + Send + Sync + 'static {
     /// Markdown about the whole object.
     const DESCRIPTION: &'static str = "";
+    /// Why and in whose favour the whole object is deprecated.
+    const DEPRECATED: Option<&'static str> = None;
 
     /// The attributes in the order of declaration.
     fn attributes() -> Vec<Attribute>;
@@ -27,7 +29,7 @@ pub trait Model: Sized + Clone + Send + Sync + 'static {
         Schema {
             version: 0,
             description: Self::DESCRIPTION.to_owned(),
-            deprecated: None,
+            deprecated: Self::DEPRECATED.map(str::to_owned),
             attributes: Self::attributes(),
         }
     }

@@ -132,6 +132,38 @@ pub trait Resource: Send + Sync + 'static {
         }
     }
 
+    /// Rewrites an identity saved under an older version of
+    /// [`Resource::identity_schema`] into the current shape.
+    fn upgrade_identity(
+        &self,
+        version: i64,
+        _identity: serde_json::Value,
+    ) -> impl Future<Output = Result<serde_json::Value, Diagnostics>> + Send {
+        async move {
+            Err(Diagnostic::error("Identity of another release")
+                .detail(format!(
+                    "The identity of this {} has version {version}; this provider knows no way from it to its own.",
+                    Self::NAME
+                ))
+                .into())
+        }
+    }
+
+    /// Takes over an object that was saved as another type, of this or of
+    /// another provider: what a `moved` block between types asks for. It is
+    /// read at once, so the attributes that lead to it suffice.
+    fn move_from(
+        &self,
+        _ctx: &Context<Self::Shared>,
+        source: MoveSource,
+    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send {
+        async move {
+            Err(Diagnostic::error("Move is not supported")
+                .detail(format!("A {} of {} cannot become a {}.", source.type_name, source.provider, Self::NAME))
+                .into())
+        }
+    }
+
     /// The schema, made of the model.
     fn schema(&self) -> Schema {
         Schema { version: Self::VERSION, ..Self::Model::schema() }
@@ -224,6 +256,23 @@ impl Import {
     }
 }
 
+/// An object as another type has saved it.
+#[derive(Debug, Clone)]
+pub struct MoveSource {
+    /// The provider's address, for example `registry.terraform.io/hashicorp/aws`.
+    pub provider: String,
+    /// The type, for example `aws_sagemaker_endpoint`.
+    pub type_name: String,
+    /// The version of that type's schema.
+    pub version: i64,
+    /// The state.
+    pub state: serde_json::Value,
+    /// The other provider's own bytes beside it.
+    pub private: Vec<u8>,
+    /// The identity, where that type has one, and its version.
+    pub identity: Option<(i64, serde_json::Value)>,
+}
+
 /// The attributes that tell an object from every other of its type.
 #[derive(Debug, Clone)]
 pub struct IdentitySchema {
@@ -237,5 +286,11 @@ impl IdentitySchema {
     /// The attributes of a model, version 0.
     pub fn of<I: Model>() -> Self {
         Self { version: 0, attributes: I::attributes() }
+    }
+
+    /// The same under another version.
+    #[must_use]
+    pub fn version(self, version: i64) -> Self {
+        Self { version, ..self }
     }
 }

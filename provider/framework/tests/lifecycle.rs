@@ -7,7 +7,7 @@ mod note;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tfplugin::testing::{Action, Host};
-use tfplugin::{Diagnostics, Value};
+use tfplugin::{Diagnostics, MoveSource, Value};
 
 struct World {
     directory: TempDir,
@@ -280,6 +280,54 @@ async fn a_host_that_would_store_a_secret_is_given_none_at_any_depth() {
     let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
     assert_eq!(paths, ["secret_wo", r#"locks["front"].code_wo"#]);
     assert!(messages(&errors).contains("needs a host with write-only attributes"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_memo_becomes_a_note_and_a_stone_does_not() -> Result<(), Diagnostics> {
+    let world = world().await;
+    world.host.resource("note_memo").apply(json!({ "name": "first", "text": "hello" })).await?;
+    let source = |type_name: &str| MoveSource {
+        provider: "registry.terraform.io/example/note".into(),
+        type_name: type_name.into(),
+        version: 0,
+        state: json!({ "name": "first", "text": "hello" }),
+        private: Vec::new(),
+        identity: None,
+    };
+    let mut note = world.host.resource("note_note");
+    note.move_from(source("note_memo")).await?;
+    assert_eq!(note.state().get("text"), &Value::from("hello"));
+    assert_eq!(note.identity().map(|identity| identity.get("title").clone()), Some("first".into()));
+    let errors = world.host.resource("note_note").move_from(source("stone")).await.expect_err("it is refused");
+    assert!(messages(&errors).contains("A stone is no note"), "{errors}");
+    let errors = world.host.resource("note_memo").move_from(source("stone")).await.expect_err("it is refused");
+    assert!(messages(&errors).contains("A stone of registry.terraform.io/example/note cannot become"), "{errors}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_identity_of_an_older_release_is_upgraded_and_of_a_newer_one_refused() -> Result<(), Diagnostics> {
+    let world = world().await;
+    let mut note = world.host.resource("note_note");
+    note.apply(config("hello")).await?;
+    note.restore_identity(0, json!({ "name": "first" })).await?;
+    assert_eq!(note.identity().map(|identity| identity.get("title").clone()), Some("first".into()));
+    assert_eq!(note.apply(config("hello")).await?.action, Action::NoOp);
+    let errors = note.restore_identity(2, json!({ "title": "first" })).await.expect_err("it is refused");
+    assert!(messages(&errors).contains("written by a newer release"), "{errors}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_deprecated_is_told_where_it_is_used() -> Result<(), Diagnostics> {
+    let world = world().await;
+    let memo = world.host.resource("note_memo");
+    let warnings = async |config| Ok::<_, Diagnostics>(messages(&memo.validate(config).await?));
+    let told = warnings(json!({ "name": "first" })).await?;
+    assert!(told.contains("warning: note_memo is deprecated: Use note_note") && !told.contains("`text`"), "{told}");
+    let told = warnings(json!({ "name": "first", "text": "x" })).await?;
+    assert!(told.contains("warning at text: `text` is deprecated: Say nothing."), "{told}");
+    Ok(())
 }
 
 #[tokio::test]

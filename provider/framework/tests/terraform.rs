@@ -327,7 +327,7 @@ output "tidy" {
     workspace.write(
         r#"
 output "letter" { value = provider::note::letter(null, "hello", null) }
-output "kinds" { value = [provider::note::describe({ a = 1 }), provider::note::describe([true]), provider::note::describe(null)] }
+output "kinds" { value = [provider::note::describe({ a = 1 }), provider::note::describe([true])] }
 output "label" { value = provider::note::label(["x", 1]) }
 output "tidy" {
   value = provider::note::tidy({ title = "b", tags = ["t"] }, [{ title = "a", tags = null }])
@@ -337,7 +337,7 @@ output "tidy" {
     workspace.apply();
     let outputs: Json = serde_json::from_str(&workspace.ok(&["output", "-json"])).expect("outputs as JSON");
     assert_eq!(outputs["letter"]["value"], serde_json::json!(["Dear all,", "hello", ""]));
-    assert_eq!(outputs["kinds"]["value"], serde_json::json!(["an object", "a tuple", "nothing"]));
+    assert_eq!(outputs["kinds"]["value"], serde_json::json!(["an object", "a tuple"]));
     assert_eq!(outputs["label"]["value"], serde_json::json!({ "label": "thing", "thing": ["x", 1] }));
     assert_eq!(outputs["tidy"]["value"]["b"], serde_json::json!({ "title": "b", "tags": ["t"] }));
 
@@ -381,6 +381,43 @@ resource "note_note" "a" {
     assert_eq!(workspace.planned(), []);
     let state = fs::read_to_string(workspace.root.path().join("work/terraform.tfstate")).expect("a state");
     assert!(!state.contains("herring") && !state.contains("1234"), "{state}");
+}
+
+#[test]
+fn a_memo_is_moved_to_a_note() {
+    let workspace = Workspace::new("resource \"note_memo\" \"a\" {\n name = \"first\"\n text = \"hello\"\n}\n");
+    let output = workspace.apply();
+    assert!(output.contains("note_memo is deprecated") && output.contains("Say nothing."), "{output}");
+    workspace.write(
+        "resource \"note_note\" \"a\" {\n title = \"first\"\n text = \"hello\"\n}\n\
+         moved {\n from = note_memo.a\n to = note_note.a\n}\n",
+    );
+    let output = workspace.apply();
+    assert!(output.contains("0 added, 0 changed, 0 destroyed"), "{output}");
+    assert_eq!(workspace.saved("a")["attributes"]["revision"], 1);
+    assert_eq!(workspace.planned(), []);
+    workspace.ok(&["destroy", "-auto-approve", "-no-color"]);
+    assert!(!workspace.note("first").exists());
+}
+
+#[test]
+fn an_identity_that_an_older_release_saved_is_read_where_the_core_keeps_one() {
+    let workspace = Workspace::new("resource \"note_note\" \"a\" {\n title = \"first\"\n}\n");
+    workspace.apply();
+    if release() < (1, 12) {
+        assert_eq!(workspace.saved("a")["identity"], Json::Null);
+        return;
+    }
+    let path = workspace.root.path().join("work/terraform.tfstate");
+    let mut state: Json = serde_json::from_slice(&fs::read(&path).expect("a state")).expect("state as JSON");
+    let instance = &mut state["resources"][0]["instances"][0];
+    assert_eq!(instance["identity_schema_version"], 1);
+    instance["identity_schema_version"] = 0.into();
+    instance["identity"] = serde_json::json!({ "name": "first" });
+    fs::write(&path, state.to_string()).expect("the state is written");
+    assert_eq!(workspace.planned(), []);
+    workspace.ok(&["apply", "-refresh-only", "-auto-approve", "-no-color"]);
+    assert_eq!(workspace.saved("a")["attributes"]["title"], "first");
 }
 
 /// Terraform has them since 1.10, OpenTofu since 1.11.

@@ -43,7 +43,7 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
     }
 
     async fn validate(&self, scope: Scope<D::Shared>, config: Value) -> Diagnostics {
-        let mut diagnostics = check(&self.schema.attributes, &config);
+        let mut diagnostics = check(D::NAME, &self.schema, &config);
         let ctx = scope.context(PLAN_TIMEOUT);
         let checked = match read_known(&config) {
             Ok(Some(model)) => guarded(D::NAME, self.data_source.validate(&ctx, &model)).await,

@@ -77,7 +77,7 @@ impl<E: EphemeralResource> AnyEphemeralResource<E::Shared> for TypedEphemeralRes
     }
 
     async fn validate(&self, scope: Scope<E::Shared>, config: Value) -> Diagnostics {
-        let mut diagnostics = check(&self.schema.attributes, &config);
+        let mut diagnostics = check(E::NAME, &self.schema, &config);
         let ctx = scope.context(PLAN_TIMEOUT);
         let checked = match read_known(&config) {
             Ok(Some(model)) => guarded(E::NAME, self.ephemeral.validate(&ctx, &model)).await,

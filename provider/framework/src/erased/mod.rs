@@ -5,6 +5,7 @@ mod data_source;
 mod ephemeral;
 mod function;
 mod resource;
+mod saved;
 mod validation;
 
 use std::any::Any;

@@ -1,4 +1,5 @@
-//! A resource behind values: validate, plan, apply, read, import, upgrade.
+//! A resource behind values: validate, plan, apply, read, import; what others saved is in
+//! `saved`.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
 use crate::plan::{self, contract, keep, merge, replace, write_only};
-use crate::resource::{IdentitySchema, Import, Plan};
+use crate::resource::{IdentitySchema, Import, MoveSource, Plan};
 use crate::schema::{Attribute, Schema};
 use crate::{
     AttributePath, Context, DefaultTimeouts, Diagnostic, Diagnostics, Failure, Model, Resource, Timeouts, Type, Value,
@@ -70,14 +71,20 @@ pub trait AnyResource<S>: Send + Sync {
     async fn import(&self, scope: Scope<S>, import: Import) -> Reading;
     /// Reads saved state of schema version `version`.
     async fn upgrade(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics>;
+    /// Reads a saved identity of schema version `version`.
+    async fn upgrade_identity(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics>;
+    /// Makes the state of another type this one's.
+    async fn move_from(&self, scope: Scope<S>, source: MoveSource) -> Reading;
+    /// The identity of an object in this state, where the resource has one.
+    fn identity(&self, state: &Value) -> Option<Value>;
 }
 
 /// The face of a typed resource.
 pub struct TypedResource<R> {
-    resource: R,
-    schema: Schema,
-    kind: Type,
-    identity: Option<IdentitySchema>,
+    pub(super) resource: R,
+    pub(super) schema: Schema,
+    pub(super) kind: Type,
+    pub(super) identity: Option<IdentitySchema>,
 }
 
 impl<R: Resource> TypedResource<R> {
@@ -143,14 +150,8 @@ impl<R: Resource> TypedResource<R> {
         let diagnostics = collect(&ctx, deleted.await);
         let kept = diagnostics.has_errors();
         let state = if kept { change.prior } else { Value::Null };
-        let identity = self.identity(&state);
+        let identity = self.identity_of(&state);
         Applied { state, identity, private: if kept { ctx.private() } else { Vec::new() }, diagnostics }
-    }
-
-    fn identity(&self, state: &Value) -> Option<Value> {
-        self.identity.as_ref()?;
-        let model: R::Model = read_model(state).ok()?;
-        self.resource.identity(&model)
     }
 
     /// Makes what the resource's code returned into state: numbers and
@@ -224,7 +225,7 @@ fn interrupted_too_early(path: AttributePath) -> Diagnostic {
         .at(path)
 }
 
-fn read_model<M: Model>(value: &Value) -> Result<M, Diagnostics> {
+pub(super) fn read_model<M: Model>(value: &Value) -> Result<M, Diagnostics> {
     M::from_value(value).map_err(Diagnostics::from)
 }
 
@@ -253,7 +254,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
     }
 
     async fn validate(&self, scope: Scope<R::Shared>, config: Value) -> Diagnostics {
-        let mut diagnostics = check(self.attributes(), &config);
+        let mut diagnostics = check(R::NAME, &self.schema, &config);
         let ctx = scope.context(PLAN_TIMEOUT);
         let checked = match read_known(&config) {
             Ok(Some(model)) => guarded(R::NAME, self.resource.validate(&ctx, &model)).await,
@@ -310,7 +311,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
             };
             self.after_change(&ctx, &change, result)
         };
-        let identity = self.identity(&state);
+        let identity = self.identity_of(&state);
         Applied { state, identity, private: ctx.private(), diagnostics }
     }
 
@@ -337,7 +338,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
                     .detail("This is a bug in the provider."),
             );
         }
-        let identity = self.identity(&state);
+        let identity = self.identity_of(&state);
         Applied { state, identity, private: ctx.private(), diagnostics }
     }
 
@@ -352,27 +353,23 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
                 Value::Null
             }
         };
-        let identity = self.identity(&state);
+        let identity = self.identity_of(&state);
         Applied { state, identity, private: ctx.private(), diagnostics }
     }
 
     async fn upgrade(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
-        let unreadable = |problem: String| {
-            Diagnostics::from(
-                Diagnostic::error(format!("The saved state of this {} cannot be read", R::NAME)).detail(problem),
-            )
-        };
-        if version > R::VERSION {
-            return Err(unreadable(format!(
-                "It was written by a newer release (schema version {version}; this one knows {}). Use that release or a later one.",
-                R::VERSION
-            )));
-        }
-        if version == R::VERSION {
-            return Value::from_json(json, &self.kind).map_err(|error| unreadable(error.to_string()));
-        }
-        let old = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
-        let new = guarded(R::NAME, self.resource.upgrade(version, old)).await?;
-        Value::from_json(new.to_string().as_bytes(), &self.kind).map_err(|error| unreadable(error.to_string()))
+        self.read_saved(version, json).await
+    }
+
+    async fn upgrade_identity(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
+        self.read_saved_identity(version, json).await
+    }
+
+    async fn move_from(&self, scope: Scope<R::Shared>, source: MoveSource) -> Reading {
+        self.take_over(scope, source).await
+    }
+
+    fn identity(&self, state: &Value) -> Option<Value> {
+        self.identity_of(state)
     }
 }

@@ -1,12 +1,16 @@
 //! The checks that attributes declare, applied to a configuration.
 
-use crate::schema::{Attribute, Kind, Nesting};
+use crate::schema::{Attribute, Kind, Nesting, Schema};
 use crate::{AttributePath, Diagnostic, Diagnostics, Value};
 
-/// Applies every attribute's rules to what is known of a configuration.
-pub fn check(attributes: &[Attribute], config: &Value) -> Diagnostics {
+/// Applies every attribute's rules to what is known of the configuration of
+/// `name`, and warns of what is deprecated: the host leaves that to providers.
+pub fn check(name: &str, schema: &Schema, config: &Value) -> Diagnostics {
     let mut problems = Diagnostics::new();
-    walk(attributes, config, &AttributePath::new(), &mut problems);
+    if let Some(instead) = &schema.deprecated {
+        problems.push(Diagnostic::warning(format!("{name} is deprecated")).detail(instead));
+    }
+    walk(&schema.attributes, config, &AttributePath::new(), &mut problems);
     problems
 }
 
@@ -16,10 +20,16 @@ fn walk(attributes: &[Attribute], object: &Value, path: &AttributePath, problems
     }
     for attribute in attributes {
         let value = object.get(attribute.name);
-        if value.is_null() || value.is_unknown() {
+        if value.is_null() {
             continue;
         }
         let path = path.attribute(attribute.name);
+        if let Some(instead) = attribute.deprecated {
+            problems.warning_at(path.clone(), format!("`{}` is deprecated", attribute.name), instead);
+        }
+        if value.is_unknown() {
+            continue;
+        }
         for rule in &attribute.validators {
             if let Err(problem) = rule.check(value) {
                 problems.push(

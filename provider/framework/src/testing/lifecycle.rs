@@ -8,7 +8,7 @@ use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as _;
 use crate::schema::Attribute;
 use crate::server::service::Service;
-use crate::{AttributePath, Diagnostics, Provider, Type, Value};
+use crate::{AttributePath, Diagnostics, MoveSource, Provider, Type, Value};
 
 /// What a plan is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,6 +276,51 @@ impl<P: Provider> Instance<P> {
         let answer = wire::answer(self.service.upgrade_resource_state(Request::new(request)).await)?;
         wire::diagnostics(answer.diagnostics).into_result()?;
         wire::decode(answer.upgraded_state, &self.kind)
+    }
+
+    /// Takes over an object that another type saved, and reads it.
+    ///
+    /// # Errors
+    /// What the provider says is wrong, or that there is no such object.
+    pub async fn move_from(&mut self, source: MoveSource) -> Result<Diagnostics, Diagnostics> {
+        let json = |json: serde_json::Value| proto::RawState { json: json.to_string().into(), ..Default::default() };
+        let (identity_version, identity) = source.identity.unzip();
+        let request = proto::move_resource_state::Request {
+            source_provider_address: source.provider,
+            source_type_name: source.type_name,
+            source_schema_version: source.version,
+            source_state: Some(json(source.state)),
+            target_type_name: self.name.clone(),
+            source_private: source.private.into(),
+            source_identity: identity.map(json),
+            source_identity_schema_version: identity_version.unwrap_or_default(),
+        };
+        let answer = wire::answer(self.service.move_resource_state(Request::new(request)).await)?;
+        let mut warnings = wire::diagnostics(answer.diagnostics).into_result()?;
+        self.state = wire::decode(answer.target_state, &self.kind)?;
+        self.private = answer.target_private.to_vec();
+        self.identity = self.read_identity(answer.target_identity)?;
+        warnings.append(self.refresh().await?);
+        if self.state.is_null() {
+            return Err(broken("The moved object is gone", "A read found nothing there."));
+        }
+        Ok(warnings)
+    }
+
+    /// Takes over an identity that a release with another identity version saved.
+    ///
+    /// # Errors
+    /// What the provider says is wrong.
+    pub async fn restore_identity(&mut self, version: i64, saved: serde_json::Value) -> Result<(), Diagnostics> {
+        let request = proto::upgrade_resource_identity::Request {
+            type_name: self.name.clone(),
+            version,
+            raw_identity: Some(proto::RawState { json: saved.to_string().into(), ..Default::default() }),
+        };
+        let answer = wire::answer(self.service.upgrade_resource_identity(Request::new(request)).await)?;
+        wire::diagnostics(answer.diagnostics).into_result()?;
+        self.identity = self.read_identity(answer.upgraded_identity)?;
+        Ok(())
     }
 
     /// Reads the object as it is now, through saved JSON as a host does.

@@ -40,11 +40,6 @@ pub fn diagnostics(diagnostics: Diagnostics) -> Vec<proto::Diagnostic> {
     diagnostics.into_iter().map(diagnostic).collect()
 }
 
-/// The messages of a check.
-pub fn outcome(result: Result<(), Diagnostics>) -> Vec<proto::Diagnostic> {
-    result.err().map(diagnostics).unwrap_or_default()
-}
-
 fn diagnostic(diagnostic: Diagnostic) -> proto::Diagnostic {
     use proto::diagnostic::Severity as Wire;
     let severity = match diagnostic.severity {

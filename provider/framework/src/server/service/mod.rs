@@ -137,13 +137,16 @@ impl<P: Provider> Inner<P> {
         convert::decode(config, &self.config_type)
     }
 
-    async fn validate_config(&self, config: Option<proto::DynamicValue>) -> Result<(), Diagnostics> {
-        let config = self.config(config)?;
-        check(&self.config_schema.attributes, &config).into_result()?;
-        match read_known(&config)? {
-            Some(config) => guarded(P::NAME, self.provider.validate(&config)).await,
-            None => Ok(()),
-        }
+    async fn validate_config(&self, config: Option<proto::DynamicValue>) -> Diagnostics {
+        let checked = async {
+            let config = self.config(config)?;
+            let mut found = check(P::NAME, &self.config_schema, &config);
+            if let (false, Some(config)) = (found.has_errors(), read_known(&config)?) {
+                found.append(guarded(P::NAME, self.provider.validate(&config)).await.err().unwrap_or_default());
+            }
+            Ok::<_, Diagnostics>(found)
+        };
+        checked.await.unwrap_or_else(|errors| errors)
     }
 
     async fn configure(&self, config: Option<proto::DynamicValue>) -> Diagnostics {
@@ -199,8 +202,8 @@ impl<P: Provider> ProviderService for Service<P> {
     ) -> Result<Response<proto::validate_provider_config::Response>, Status> {
         let request = request.into_inner();
         self.run(|inner| async move {
-            let result = inner.validate_config(request.config).await;
-            proto::validate_provider_config::Response { diagnostics: convert::outcome(result) }
+            let diagnostics = convert::diagnostics(inner.validate_config(request.config).await);
+            proto::validate_provider_config::Response { diagnostics }
         })
         .await
     }
@@ -245,7 +248,16 @@ impl<P: Provider> ProviderService for Service<P> {
         &self,
         request: Request<proto::upgrade_resource_identity::Request>,
     ) -> Result<Response<proto::upgrade_resource_identity::Response>, Status> {
-        Ok(Response::new(self.0.upgrade_identity(request.into_inner())))
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.upgrade_identity(request).await }).await
+    }
+
+    async fn move_resource_state(
+        &self,
+        request: Request<proto::move_resource_state::Request>,
+    ) -> Result<Response<proto::move_resource_state::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.move_state(request).await }).await
     }
 
     async fn read_resource(

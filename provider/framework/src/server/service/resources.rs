@@ -4,7 +4,7 @@ use super::convert::{self, decode, diagnostics, encode};
 use super::{Inner, no_such};
 use crate::erased::{AnyResource, Applied, Change};
 use crate::proto::tfplugin6 as proto;
-use crate::resource::{IdentitySchema, Import};
+use crate::resource::{IdentitySchema, Import, MoveSource};
 use crate::schema::{Attribute, Kind, Nesting, object_type};
 use crate::{AttributePath, Diagnostic, Diagnostics, Provider, Value};
 
@@ -52,28 +52,56 @@ impl<P: Provider> Inner<P> {
         }
     }
 
-    /// Identities have had one version so far: what is saved is read by the
-    /// current attributes.
-    pub fn upgrade_identity(
+    pub async fn upgrade_identity(
         &self,
         request: proto::upgrade_resource_identity::Request,
     ) -> proto::upgrade_resource_identity::Response {
-        let upgraded = || {
-            let resource = self.resource(&request.type_name)?;
-            let schema =
-                resource.identity_schema().ok_or_else(|| no_such("identity of resource", &request.type_name))?;
+        let upgraded = async {
             let json = request.raw_identity.as_ref().map(|identity| identity.json.as_ref()).unwrap_or(b"null");
-            Value::from_json(json, &object_type(&schema.attributes)).map_err(|error| {
-                Diagnostics::from(Diagnostic::error("A saved identity cannot be read").detail(error.to_string()))
-            })
+            self.resource(&request.type_name)?.upgrade_identity(request.version, json).await
         };
-        let (identity, errors) = match upgraded() {
+        let (identity, errors) = match upgraded.await {
             Ok(identity) => (Some(identity), Diagnostics::new()),
             Err(errors) => (None, errors),
         };
         proto::upgrade_resource_identity::Response {
             upgraded_identity: convert::identity(identity.as_ref()),
             diagnostics: diagnostics(errors),
+        }
+    }
+
+    pub async fn move_state(
+        &self,
+        request: proto::move_resource_state::Request,
+    ) -> proto::move_resource_state::Response {
+        tracing::debug!(resource = request.target_type_name, from = request.source_type_name, "move");
+        let moved = async {
+            let resource = self.resource(&request.target_type_name)?;
+            let identity = match saved_json(request.source_identity)? {
+                serde_json::Value::Null => None,
+                identity => Some((request.source_identity_schema_version, identity)),
+            };
+            let source = MoveSource {
+                provider: request.source_provider_address,
+                type_name: request.source_type_name,
+                version: request.source_schema_version,
+                state: saved_json(request.source_state)?,
+                private: request.source_private.to_vec(),
+                identity,
+            };
+            let moved = resource.move_from(self.scope(), source).await;
+            if moved.diagnostics.has_errors() { Err(moved.diagnostics) } else { Ok(moved) }
+        };
+        match moved.await {
+            Ok(moved) => proto::move_resource_state::Response {
+                target_state: encode(&moved.state),
+                target_private: moved.private.into(),
+                target_identity: convert::identity(moved.identity.as_ref()),
+                diagnostics: diagnostics(moved.diagnostics),
+            },
+            Err(errors) => {
+                proto::move_resource_state::Response { diagnostics: diagnostics(errors), ..Default::default() }
+            }
         }
     }
 
@@ -206,6 +234,17 @@ impl<P: Provider> Inner<P> {
             }
         }
     }
+}
+
+/// What another type saved; null if nothing.
+fn saved_json(saved: Option<proto::RawState>) -> Result<serde_json::Value, Diagnostics> {
+    let json = saved.map(|saved| saved.json).unwrap_or_default();
+    if json.is_empty() {
+        return Ok(serde_json::Value::Null);
+    }
+    serde_json::from_slice(&json).map_err(|error| {
+        Diagnostic::error("The saved state of the source cannot be read").detail(error.to_string()).into()
+    })
 }
 
 fn identity_value(identity: proto::DynamicValue, schema: &IdentitySchema) -> Result<Value, Diagnostics> {

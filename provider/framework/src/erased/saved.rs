@@ -1,0 +1,73 @@
+//! State and identities that another release, or another type, has saved.
+
+use serde_json::Value as Json;
+
+use super::resource::{Reading, TypedResource, read_model};
+use super::{Scope, guarded};
+use crate::plan::write_only;
+use crate::resource::MoveSource;
+use crate::schema::object_type;
+use crate::{Diagnostic, Diagnostics, Model, Resource, Type, Value};
+
+/// Reads what was saved under `version`, through `upgrade` where that is an
+/// older one than `current`.
+async fn read<U: Future<Output = Result<Json, Diagnostics>>>(
+    what: &str,
+    (version, current): (i64, i64),
+    json: &[u8],
+    kind: &Type,
+    upgrade: impl FnOnce(Json) -> U,
+) -> Result<Value, Diagnostics> {
+    let unreadable =
+        |problem: String| Diagnostics::from(Diagnostic::error(format!("{what} cannot be read")).detail(problem));
+    if version > current {
+        return Err(unreadable(format!(
+            "It was written by a newer release (schema version {version}; this one knows {current}). Use that release or a later one.",
+        )));
+    }
+    if version == current {
+        return Value::from_json(json, kind).map_err(|error| unreadable(error.to_string()));
+    }
+    let old = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+    let new = upgrade(old).await?;
+    Value::from_json(new.to_string().as_bytes(), kind).map_err(|error| unreadable(error.to_string()))
+}
+
+impl<R: Resource> TypedResource<R> {
+    pub(super) async fn read_saved(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
+        let what = format!("The saved state of this {}", R::NAME);
+        let upgrade = |old| guarded(R::NAME, self.resource.upgrade(version, old));
+        read(&what, (version, R::VERSION), json, &self.kind, upgrade).await
+    }
+
+    pub(super) async fn read_saved_identity(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
+        let Some(schema) = &self.identity else {
+            return Err(Diagnostic::error(format!("{} has no identity", R::NAME)).into());
+        };
+        let what = format!("The saved identity of this {}", R::NAME);
+        let upgrade = |old| guarded(R::NAME, self.resource.upgrade_identity(version, old));
+        read(&what, (version, schema.version), json, &object_type(&schema.attributes), upgrade).await
+    }
+
+    pub(super) async fn take_over(&self, scope: Scope<R::Shared>, source: MoveSource) -> Reading {
+        let ctx = scope.context(self.resource.default_timeouts().read);
+        let moved = guarded(R::NAME, self.resource.move_from(&ctx, source)).await;
+        let mut diagnostics = ctx.take_diagnostics();
+        let state = match moved {
+            Ok(model) => write_only::remove(&self.schema.attributes, model.to_value()).nulls_for_unknowns(),
+            Err(errors) => {
+                diagnostics.append(errors);
+                Value::Null
+            }
+        };
+        let identity = self.identity_of(&state);
+        Reading { state, identity, private: ctx.private(), diagnostics }
+    }
+
+    /// The identity of an object in this state, where the resource has one.
+    pub(super) fn identity_of(&self, state: &Value) -> Option<Value> {
+        self.identity.as_ref()?;
+        let model: R::Model = read_model(state).ok()?;
+        self.resource.identity(&model)
+    }
+}
