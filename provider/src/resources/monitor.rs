@@ -14,7 +14,8 @@ use crate::attributes::{PostureModel, choice, chosen, duration, object, rules, s
 /// Compares what an endpoint sees with what its model learned from, and says when they part.
 ///
 /// It reads what the endpoint captures, so the endpoint needs `capture`. Its reports
-/// are in `data.falaj_drift_report`: live facts, so that they are no change of the plan.
+/// are in the data source `falaj_drift_report`: what happens to a running model is never
+/// a change in a plan.
 #[derive(Model, Debug, Clone)]
 pub struct MonitorModel {
     /// `<region>/<cluster>/<workspace>/monitor/<name>/<uid>`; all but the uid is known at plan.

@@ -26,10 +26,10 @@ pub struct SourceModel {
 /// A file with an entity, times and values in each row: exactly one of `path` and `uri`.
 #[derive(Model, Debug, Clone)]
 pub struct FileModel {
-    /// File on the machine that runs Terraform, uploaded sealed. Give this or `uri`.
+    /// File on the machine that runs Terraform, uploaded sealed.
     #[attr(optional, validate = [validate::not_empty()])]
     pub path: Attr<String>,
-    /// File that the runtime reads itself, `file:///absolute/path` inside its allow-list. Give this or `path`.
+    /// File that the runtime reads itself, `file:///absolute/path`. Not in this release: give `path`.
     #[attr(optional, validate = [rules::source_uri()])]
     pub uri: Attr<String>,
     /// Column that says when a row became true.
