@@ -15,6 +15,7 @@ use crate::attributes::ResidencyModel;
 use crate::attributes::labels::Labels;
 use crate::cluster::LocalCluster;
 use crate::errors::capital;
+use crate::keys::Keys;
 
 /// How to reach a runtime that is not on this machine.
 #[derive(Model, Debug, Clone, PartialEq)]
@@ -75,7 +76,15 @@ impl Shared {
         connections: Attr<BTreeMap<String, ConnectionModel>>,
         data_dir: Attr<PathBuf>,
     ) -> Self {
-        Self { residency, allow_no_residency, labels, connections, data_dir, keys: Keys::default(), pool: Mutex::default() }
+        Self {
+            residency,
+            allow_no_residency,
+            labels,
+            connections,
+            data_dir,
+            keys: Keys::default(),
+            pool: Mutex::default(),
+        }
     }
 
     /// The runtime of a cluster. A local one that is down is started.

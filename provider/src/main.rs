@@ -10,6 +10,7 @@ mod connection;
 mod data_sources;
 mod errors;
 mod functions;
+mod keys;
 mod place;
 mod provider;
 mod resources;

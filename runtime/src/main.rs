@@ -44,9 +44,9 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.role {
             Role::Server(args) => server::run(args).await,
-            Role::Serve(args) => serve::run(args).await.map_err(Into::into),
+            Role::Serve(args) => serve::run(args).await,
             Role::Train => train::run().await,
-            Role::Replay(args) => replay::run(args).await.map_err(Into::into),
+            Role::Replay(args) => replay::run(args).await,
             Role::Monitor(monitor) => command::monitor(monitor).await,
             Role::Audit(audit) => command::audit(audit).await,
         }

@@ -71,7 +71,7 @@ fn a_production_workspace_lives_under_a_key_of_aws_kms() {
 
     kms.reach(&mut project);
     let plan = project.plan();
-    let posture = &plan.change("falaj_cluster.this")["change"]["after"]["posture"];
+    let posture = &plan.change("falaj_workspace.people")["change"]["after"]["posture"];
     assert_eq!(posture["key_region"], "aws:me-central-1", "{posture}");
     project.apply();
     project.assert_plan_is_empty();

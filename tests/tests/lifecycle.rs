@@ -33,6 +33,9 @@ fn lifecycle(core: Core) {
         assert_eq!(plan.actions(address), ["create"], "{address}");
         let posture = &plan.change(address)["change"]["after"]["posture"];
         assert_eq!(posture["jurisdiction"], "AE", "{address}: {posture}");
+        let key = posture["kms_key_uri"].as_str().unwrap_or_default();
+        assert!(key.starts_with("file://"), "{address} is under the cluster's key: {posture}");
+        assert_eq!(posture["complete"], true, "{address}: {posture}");
     }
 
     project.succeed(&["apply", "-auto-approve", "-no-color", "tfplan"]);

@@ -20,7 +20,7 @@ pub struct PostureModel {
     /// The highest classification of the data it declares: `internal`, `personal` or `special`.
     #[attr(computed)]
     pub classification: Attr<String>,
-    /// Key that it declares itself.
+    /// Key that it is sealed under: its own, its workspace's or its cluster's.
     #[attr(computed)]
     pub kms_key_uri: Attr<String>,
     /// Region of that key.

@@ -5,31 +5,13 @@
 //! process, so their keys are remembered as they pass by. Where a parent did
 //! not pass, because nothing changes in it, the runtime is asked.
 
-use std::{
-    collections::HashMap,
-    marker::PhantomData,
-    sync::{Mutex, PoisonError},
-};
+use std::marker::PhantomData;
 
 use falaj_api::{cluster::Cluster, id::Prefix, record::Get, workspace::Workspace};
 use tfplugin::Attr;
 
 use crate::attributes::KmsKeyModel;
 use crate::connection::Shared;
-
-/// The effective keys of clusters and workspaces, by their place.
-#[derive(Default)]
-pub struct Keys(Mutex<HashMap<String, Attr<KmsKeyModel>>>);
-
-impl Keys {
-    pub fn learn(&self, place: &Prefix, key: Attr<KmsKeyModel>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_string(), key);
-    }
-
-    fn recall(&self, place: &Prefix) -> Option<Attr<KmsKeyModel>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place.to_string()).cloned()
-    }
-}
 
 /// The effective key of an object that declares `own`, and remembers it where
 /// others inherit it. Unknown where nobody can say.

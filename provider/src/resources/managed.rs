@@ -13,6 +13,7 @@ use falaj_api::{Id, Kind, Record};
 use tfplugin::{Attr, Context, DefaultTimeouts, Diagnostic, Diagnostics, Failure, Import, Plan, Resource};
 
 use super::declared::{Declared, Finder};
+use super::inherited_key;
 use super::memory::Memory;
 use super::operation::{Unfinished, wait};
 use super::reach::{Owner, Unreachable, given_up, known_id, reach};
@@ -55,7 +56,7 @@ impl<D: Declared> Managed<D> {
         Ok(parent.zip(model.name().known()).map(|(parent, name)| own_place::<D::Kind>(&parent, name)))
     }
 
-    async fn posture(shared: Option<&Shared>, model: &mut D::Model, place: Option<&Prefix>) {
+    async fn posture(shared: Option<&Arc<Shared>>, model: &mut D::Model, place: Option<&Prefix>) {
         let mut facts = D::facts(model);
         facts.kms_key = match (shared, place) {
             (Some(shared), Some(place)) => inherited_key::effective(shared, place, facts.kms_key).await,

@@ -6,6 +6,7 @@ mod declared;
 mod endpoint;
 mod feature_store;
 mod gpu_node_pool;
+mod inherited_key;
 mod managed;
 mod memory;
 mod model;

@@ -64,7 +64,6 @@ impl Routes {
         Self(self.0.merge(other))
     }
 
-    #[must_use]
     pub fn finish(self, control: Arc<Control>) -> Router {
         let not_found = || async {
             problem_response(&Problem::new(404, "no-such-call", "Not found", "no such call in this release's API"))

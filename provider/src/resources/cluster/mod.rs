@@ -99,9 +99,13 @@ fn place(model: &ClusterModel) -> Option<Prefix> {
     Some(Prefix::cluster(region, model.name.known()?))
 }
 
-fn complete_posture(model: &mut ClusterModel) {
+fn complete_posture(shared: Option<&Arc<Shared>>, model: &mut ClusterModel) {
+    let place = place(model);
+    if let (Some(shared), Some(place)) = (shared, &place) {
+        shared.keys.learn(place, model.kms_key.clone());
+    }
     let facts = Facts { kms_key: model.kms_key.clone(), ..Facts::default() };
-    model.posture = posture::of(place(model).map(|place| place.region).as_ref(), &facts).into();
+    model.posture = posture::of(place.map(|place| place.region).as_ref(), &facts).into();
 }
 
 fn spec(model: &ClusterModel, labels: Labels) -> Result<ClusterSpec, Diagnostics> {
@@ -223,7 +227,7 @@ async fn settle(
     model.machine_id = connection.runtime.machine_id.clone().into();
     model.runtime_version = connection.runtime.version.clone().into();
     model.key_custody = record.status.key_custody.clone().into();
-    complete_posture(&mut model);
+    complete_posture(ctx.try_shared(), &mut model);
     let unfinished = match wait(ctx, &id, record).await {
         Ok(_) => return Ok(model),
         Err(unfinished) => unfinished,
@@ -274,7 +278,7 @@ impl Resource for ClusterResource {
         }
         let provided = shared.map_or_else(Attr::unknown, |shared| shared.labels.clone());
         plan.planned.effective_labels = labels::merge(&provided, &plan.planned.labels);
-        complete_posture(&mut plan.planned);
+        complete_posture(shared, &mut plan.planned);
         checks::version(ctx, plan, &mut problems);
         checks::service(ctx, plan, &mut problems).await;
         checks::key_is_kept(plan, &mut problems);
@@ -343,7 +347,7 @@ impl Resource for ClusterResource {
         model.machine_id = connection.runtime.machine_id.clone().into();
         model.runtime_version = connection.runtime.version.clone().into();
         model.key_custody = record.status.key_custody.into();
-        complete_posture(&mut model);
+        complete_posture(ctx.try_shared(), &mut model);
         Ok(Some(model))
     }
 
