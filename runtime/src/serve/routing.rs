@@ -95,7 +95,8 @@ mod tests {
         let ids: Vec<String> = (0..20_000).map(|i| format!("request-{i}")).collect();
         let low = |purpose| ids.iter().filter(|id| hash(id, purpose) % 100 < 5).count();
         assert!((900..1100).contains(&low("variant")), "{}", low("variant"));
-        let both = ids.iter().filter(|id| hash(id, "variant") % 2 == 0 && hash(id, "capture") % 2 == 0);
+        let both =
+            ids.iter().filter(|id| hash(id, "variant").is_multiple_of(2) && hash(id, "capture").is_multiple_of(2));
         let both = both.count();
         assert!((4_800..5_200).contains(&both), "{both}");
     }

@@ -287,7 +287,7 @@ mod tests {
         let dynamic = value.into_dynamic();
         let kind =
             r#"["object",{"a":["tuple",["string","number","dynamic"]],"b":["list","bool"],"c":["set","number"]}]"#;
-        assert!(matches!(&dynamic, Value::Dynamic(typed) if typed.0.to_json().to_string() == kind), "{dynamic:?}");
+        assert!(matches!(&dynamic, Value::Dynamic(typed) if typed.0.to_json() == kind), "{dynamic:?}");
         assert_eq!(Value::from_msgpack(&dynamic.to_msgpack(), &Type::Dynamic).ok(), Some(dynamic.clone()));
         assert_eq!(dynamic.clone().into_dynamic(), dynamic);
     }

@@ -85,6 +85,11 @@ pub fn check(declaration: &Attr<SourceModel>) -> Diagnostics {
             (Attr::Known(_), Attr::Known(_)) => {
                 problems.error_at(file_path(format), "A source in two places", "Keep one of `path` and `uri`.");
             }
+            (Attr::Null, Attr::Known(_)) => problems.error_at(
+                file_path(format).attribute("uri"),
+                "A source that the runtime would have to read",
+                "The runtime of this release is given its sources: write `path`, and the file is uploaded.",
+            ),
             _ => {}
         }
     }
