@@ -296,7 +296,12 @@ impl Project {
     pub fn processes(&self) -> Vec<u32> {
         let data = self.path("data").canonicalize().unwrap();
         let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let ours = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.starts_with(&data));
+        // Not by /proc/PID/exe: of a process that keeps its memory from others only root can read that.
+        let ours = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            String::from_utf8_lossy(program).starts_with(&*data.to_string_lossy())
+        };
         pids.filter(ours).collect()
     }
 
