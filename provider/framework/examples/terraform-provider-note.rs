@@ -19,9 +19,9 @@ use std::io::Write as _;
 
 use serde_json::{Value as Json, json};
 use tfplugin::{
-    Attr, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Failure, Field, Function, FunctionError,
-    IdentitySchema, Import, Interrupted, Model, MoveSource, Opened, Plan, Provider, Refinement, Registry, Resource,
-    Set, Span, Timeouts, Value, validate,
+    Action, Attr, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Failure, Field, Found, Function,
+    FunctionError, IdentitySchema, Import, Interrupted, ListResource, Model, MoveSource, Opened, Plan, Progress,
+    Provider, Query, Refinement, Registry, Resource, Set, Span, Timeouts, Value, validate,
 };
 
 fn main() -> ExitCode {
@@ -58,6 +58,7 @@ impl Provider for NoteProvider {
 
     fn register(&self, registry: &mut Registry<Notes>) {
         registry.resource(Note).resource(Memo).data_source(Count).ephemeral_resource(Key);
+        registry.list_resource(NoteList).action(Copy);
         registry.function(Shout).function(Letter).function(Describe).function(Label).function(Tidy);
     }
 
@@ -437,6 +438,93 @@ impl EphemeralResource for Key {
 
     async fn close(&self, ctx: &Context<Notes>) -> Result<(), Diagnostics> {
         Self::log(ctx, &Self::drawer(ctx), "close")
+    }
+}
+
+/// Which notes to find.
+#[derive(Model, Debug, Clone)]
+struct NoteQuery {
+    /// What their titles begin with.
+    #[attr(default = "", validate = [validate::length(0, 63)])]
+    prefix: Attr<String>,
+}
+
+struct NoteList;
+
+impl ListResource for NoteList {
+    type Shared = Notes;
+    type Resource = Note;
+    type Config = NoteQuery;
+
+    async fn list(
+        &self,
+        ctx: &Context<Notes>,
+        query: Query<NoteQuery>,
+        found: &Found<NoteModel>,
+    ) -> Result<(), Diagnostics> {
+        let prefix = query.config.prefix.or_default();
+        if prefix == "broken" {
+            return Err(Diagnostic::error("The drawer is broken").at("prefix").into());
+        }
+        let directory = ctx.shared()?.directory.clone().unwrap_or_default();
+        let entries = fs::read_dir(&directory).map_err(|error| failed("list", &directory, &error))?;
+        let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+        let mut titles: Vec<String> = paths
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter_map(|path| path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned))
+            .filter(|title| title.starts_with(&prefix))
+            .collect();
+        titles.sort();
+        for title in titles {
+            let mut note = NoteModel { title: title.as_str().into(), ..NoteModel::default() };
+            if query.include_resource {
+                note = Note.read(ctx, note.clone()).await?.unwrap_or(note);
+            }
+            if !found.push(format!("Note {title}"), &note).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to copy.
+#[derive(Model, Debug, Clone)]
+struct CopyModel {
+    /// The note's title.
+    #[attr(required, validate = [validate::name(63)])]
+    title: Attr<String>,
+    /// How many copies to make; each takes a tenth of a second.
+    #[attr(default = 1, validate = [validate::range(1, 1000)])]
+    copies: Attr<i64>,
+}
+
+struct Copy;
+
+impl Action for Copy {
+    type Shared = Notes;
+    type Model = CopyModel;
+    const NAME: &'static str = "note_copy";
+
+    async fn plan(&self, _ctx: &Context<Notes>, config: &CopyModel) -> Result<(), Diagnostics> {
+        match config.copies.known() {
+            Some(13) => Err(Diagnostic::error("Thirteen copies bring bad luck").at("copies").into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn invoke(&self, ctx: &Context<Notes>, config: CopyModel, progress: &Progress) -> Result<(), Diagnostics> {
+        let title = config.title.or_default();
+        let from = ctx.shared()?.file(&title)?;
+        for copy in 1..=config.copies.or_default() {
+            let to = ctx.shared()?.file(&title)?.with_extension(format!("copy-{copy}"));
+            fs::copy(&from, &to).map_err(|error| failed("copy", &from, &error))?;
+            progress.say(format!("made copy {copy}")).await;
+            if ctx.run(tokio::time::sleep(Duration::from_millis(100))).await.is_err() {
+                return Err(Diagnostic::error("Interrupted").detail(format!("{copy} copies were made.")).into());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -108,6 +108,7 @@
 // The derive names this crate from outside; its own tests are inside.
 extern crate self as tfplugin;
 
+mod action;
 mod attr;
 mod context;
 mod data_source;
@@ -117,6 +118,7 @@ mod ephemeral;
 pub(crate) mod erased;
 mod field;
 mod function;
+mod list_resource;
 #[doc(hidden)]
 pub mod model;
 mod path;
@@ -131,6 +133,7 @@ pub mod testing;
 pub mod validate;
 mod value;
 
+pub use action::{Action, Progress};
 pub use attr::Attr;
 pub use context::{Context, Interrupted};
 pub use data_source::DataSource;
@@ -139,6 +142,7 @@ pub use duration::{DefaultTimeouts, Span, Timeouts};
 pub use ephemeral::{EphemeralResource, Opened};
 pub use field::{Field, FieldError, Set};
 pub use function::{Function, FunctionError};
+pub use list_resource::{Found, ListResource, Query};
 pub use model::{Empty, Model};
 pub use path::{AttributePath, Step};
 pub use provider::{Provider, Registry};

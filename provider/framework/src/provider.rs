@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::erased::{
-    AnyDataSource, AnyEphemeralResource, AnyFunction, AnyResource, TypedDataSource, TypedEphemeralResource,
-    TypedFunction, TypedResource,
+    AnyAction, AnyDataSource, AnyEphemeralResource, AnyFunction, AnyListResource, AnyResource, TypedAction,
+    TypedDataSource, TypedEphemeralResource, TypedFunction, TypedListResource, TypedResource,
 };
-use crate::{Context, DataSource, Diagnostics, EphemeralResource, Function, Model, Resource};
+use crate::{Action, Context, DataSource, Diagnostics, EphemeralResource, Function, ListResource, Model, Resource};
 
-/// A provider: one configuration, several kinds of resources, data sources and
-/// functions.
+/// A provider: one configuration, and several kinds of resources, data sources,
+/// ephemeral resources, functions, list resources and actions.
 pub trait Provider: Send + Sync + 'static {
     /// The attributes of the `provider` block.
     type Config: Model;
@@ -44,6 +44,8 @@ pub struct Registry<S> {
     pub(crate) resources: BTreeMap<&'static str, Box<dyn AnyResource<S>>>,
     pub(crate) data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<S>>>,
     pub(crate) ephemeral_resources: BTreeMap<&'static str, Box<dyn AnyEphemeralResource<S>>>,
+    pub(crate) list_resources: BTreeMap<&'static str, Box<dyn AnyListResource<S>>>,
+    pub(crate) actions: BTreeMap<&'static str, Box<dyn AnyAction<S>>>,
     pub(crate) functions: BTreeMap<&'static str, Box<dyn AnyFunction>>,
 }
 
@@ -53,6 +55,8 @@ impl<S: Send + Sync + 'static> Registry<S> {
             resources: BTreeMap::new(),
             data_sources: BTreeMap::new(),
             ephemeral_resources: BTreeMap::new(),
+            list_resources: BTreeMap::new(),
+            actions: BTreeMap::new(),
             functions: BTreeMap::new(),
         }
     }
@@ -72,6 +76,19 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// Offers an ephemeral resource.
     pub fn ephemeral_resource<E: EphemeralResource<Shared = S>>(&mut self, ephemeral: E) -> &mut Self {
         self.ephemeral_resources.insert(E::NAME, Box::new(TypedEphemeralResource::new(ephemeral)));
+        self
+    }
+
+    /// Offers queries for the objects of a resource that is offered too, and
+    /// that has an identity.
+    pub fn list_resource<L: ListResource<Shared = S>>(&mut self, list: L) -> &mut Self {
+        self.list_resources.insert(TypedListResource::<L>::NAME, Box::new(TypedListResource::new(list)));
+        self
+    }
+
+    /// Offers an action.
+    pub fn action<A: Action<Shared = S>>(&mut self, action: A) -> &mut Self {
+        self.actions.insert(A::NAME, Box::new(TypedAction::new(action)));
         self
     }
 

@@ -331,6 +331,55 @@ async fn what_is_deprecated_is_told_where_it_is_used() -> Result<(), Diagnostics
 }
 
 #[tokio::test]
+async fn a_query_finds_notes_up_to_its_limit_and_with_their_state_where_asked() -> Result<(), Diagnostics> {
+    let world = world().await;
+    for title in ["a-1", "a-2", "b-1"] {
+        world.host.resource("note_note").apply(json!({ "title": title, "text": "hello" })).await?;
+    }
+    let all = world.host.list("note_note", json!({}), 0, false).await?;
+    let names: Vec<_> = all.iter().map(|listed| listed.display_name.as_str()).collect();
+    assert_eq!(names, ["Note a-1", "Note a-2", "Note b-1"]);
+    assert!(all.iter().all(|listed| listed.resource.is_none()));
+
+    let some = world.host.list("note_note", json!({ "prefix": "a" }), 1, true).await?;
+    let titles: Vec<_> = some.iter().map(|listed| listed.identity.get("title")).collect();
+    assert_eq!(titles, [&Value::from("a-1")]);
+    let state = some.first().and_then(|listed| listed.resource.clone()).unwrap_or(Value::Null);
+    assert_eq!(state.get("text"), &Value::from("hello"));
+
+    let errors = world.host.list("note_note", json!({ "prefix": "broken" }), 0, false).await.expect_err("it fails");
+    assert!(messages(&errors).contains("error at prefix: The drawer is broken"), "{errors}");
+    let errors = world.host.list("note_note", json!({ "prefix": "x".repeat(64) }), 0, false).await;
+    assert!(errors.is_err_and(|errors| messages(&errors).contains("error at prefix: Invalid")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_action_says_how_it_gets_on_and_how_it_ended() -> Result<(), Diagnostics> {
+    let world = world().await;
+    let invoke = async |config: Json| world.host.invoke("note_copy", config).await;
+    world.host.resource("note_note").apply(config("hello")).await?;
+    let copied = invoke(json!({ "title": "first", "copies": 2 })).await?;
+    assert_eq!((copied.progress, copied.end.is_ok()), (vec!["made copy 1".into(), "made copy 2".into()], true));
+    assert!(world.directory.path().join("first.copy-2").exists());
+
+    let failed = invoke(json!({ "title": "absent" })).await?.end.expect_err("it fails");
+    assert!(messages(&failed).contains("Cannot copy the note"), "{failed}");
+    assert!(invoke(json!({ "title": "first", "copies": 0 })).await.is_err());
+    let refused = invoke(json!({ "title": "first", "copies": 13 })).await.expect_err("it is refused");
+    assert!(messages(&refused).contains("error at copies: Thirteen"), "{refused}");
+
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        world.host.stop();
+    };
+    let (stopped, ()) = tokio::join!(invoke(json!({ "title": "first", "copies": 1000 })), stop);
+    let errors = stopped?.end.expect_err("it is interrupted");
+    assert!(messages(&errors).contains("error: Interrupted: 2 copies were made"), "{errors}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_is_opened_renewed_and_closed_with_what_the_open_remembered() -> Result<(), Diagnostics> {
     let world = world().await;
     let mut key = world.host.open("note_key", json!({ "drawer": "top" })).await?;

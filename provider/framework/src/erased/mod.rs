@@ -1,9 +1,11 @@
 //! Typed resources, data sources and functions behind one face of values, so
 //! that the server can hold them by name.
 
+mod action;
 mod data_source;
 mod ephemeral;
 mod function;
+mod list_resource;
 mod resource;
 mod saved;
 mod validation;
@@ -16,9 +18,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+pub use action::{AnyAction, TypedAction};
 pub use data_source::{AnyDataSource, TypedDataSource};
 pub use ephemeral::{AnyEphemeralResource, TypedEphemeralResource};
 pub use function::{AnyFunction, Parameter, TypedFunction};
+pub use list_resource::{AnyListResource, Bounds, Listed, TypedListResource};
 pub use resource::{AnyResource, Applied, Change, TypedResource, contracts_are_checked};
 pub(crate) use validation::check;
 
@@ -85,4 +89,10 @@ pub fn read_known<M: Model>(value: &Value) -> Result<Option<M>, Diagnostics> {
         Err(error) if error.is_unknown() => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A configuration as an object: a host sends null for a block that the user
+/// left out.
+pub fn whole(config: Value) -> Value {
+    if config.is_null() { Value::Map(Default::default()) } else { config }
 }

@@ -44,6 +44,7 @@
 
 mod ephemeral;
 mod lifecycle;
+mod streams;
 mod wire;
 
 use serde_json::Value as Json;
@@ -57,6 +58,7 @@ use crate::{Diagnostic, Diagnostics, Model, Provider, Type, Value};
 
 pub use ephemeral::Ephemeral;
 pub use lifecycle::{Action, Instance, Step};
+pub use streams::{Invoked, Listed};
 
 /// A configuration, as JSON or as a value; only a value can have unknowns.
 pub trait Config {

@@ -1,8 +1,10 @@
 //! The provider service: requests decoded, handed to the provider's code, and
 //! answered.
 
+mod actions;
 mod convert;
 mod ephemeral;
+mod list_resources;
 mod lookups;
 mod resources;
 mod schemas;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::cached_schema::frame;
@@ -49,6 +52,13 @@ fn schema_problems<P: Provider>(registry: &Registry<P::Shared>, config: &Schema)
     let mut found = named("provider", config);
     found.extend(registry.resources.iter().flat_map(|(name, resource)| named(name, resource.schema())));
     found.extend(registry.data_sources.iter().flat_map(|(name, source)| named(name, source.schema())));
+    for (name, list) in &registry.list_resources {
+        found.extend(named(&format!("list {name}"), list.schema()));
+        if registry.resources.get(name).and_then(|resource| resource.identity_schema()).is_none() {
+            found.push(format!("list {name}: there is no resource of this name that has an identity"));
+        }
+    }
+    found.extend(registry.actions.iter().flat_map(|(name, action)| named(name, action.schema())));
     found.extend(registry.ephemeral_resources.iter().flat_map(|(name, ephemeral)| named(name, ephemeral.schema())));
     found
 }
@@ -338,6 +348,44 @@ impl<P: Provider> ProviderService for Service<P> {
     ) -> Result<Response<proto::close_ephemeral_resource::Response>, Status> {
         let request = request.into_inner();
         self.run(|inner| async move { inner.close_ephemeral(request).await }).await
+    }
+
+    async fn validate_list_resource_config(
+        &self,
+        request: Request<proto::validate_list_resource_config::Request>,
+    ) -> Result<Response<proto::validate_list_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.validate_list(request).await }).await
+    }
+
+    async fn list_resource(
+        &self,
+        request: Request<proto::list_resource::Request>,
+    ) -> Result<Response<BoxStream<proto::list_resource::Event>>, Status> {
+        Ok(Response::new(self.0.list(request.into_inner())))
+    }
+
+    async fn validate_action_config(
+        &self,
+        request: Request<proto::validate_action_config::Request>,
+    ) -> Result<Response<proto::validate_action_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.validate_action(request).await }).await
+    }
+
+    async fn plan_action(
+        &self,
+        request: Request<proto::plan_action::Request>,
+    ) -> Result<Response<proto::plan_action::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.plan_action(request).await }).await
+    }
+
+    async fn invoke_action(
+        &self,
+        request: Request<proto::invoke_action::Request>,
+    ) -> Result<Response<BoxStream<proto::invoke_action::Event>>, Status> {
+        Ok(Response::new(self.0.invoke_action(request.into_inner())))
     }
 
     async fn get_functions(

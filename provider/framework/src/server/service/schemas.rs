@@ -23,6 +23,8 @@ impl<P: Provider> Inner<P> {
         let resources = self.registry.resources.iter();
         let data_sources = self.registry.data_sources.iter();
         let ephemeral = self.registry.ephemeral_resources.iter();
+        let lists = self.registry.list_resources.iter();
+        let actions = self.registry.actions.iter();
         proto::get_provider_schema::Response {
             provider: Some(schema(&self.config_schema)),
             resource_schemas: resources
@@ -30,6 +32,8 @@ impl<P: Provider> Inner<P> {
                 .collect(),
             data_source_schemas: data_sources.map(|(name, source)| ((*name).into(), schema(source.schema()))).collect(),
             ephemeral_resource_schemas: ephemeral.map(|(name, made)| ((*name).into(), schema(made.schema()))).collect(),
+            list_resource_schemas: lists.map(|(name, list)| ((*name).into(), schema(list.schema()))).collect(),
+            action_schemas: actions.map(|(name, action)| ((*name).into(), action_schema(action.schema()))).collect(),
             functions: self.functions(),
             server_capabilities: Some(capabilities()),
             ..Default::default()
@@ -46,6 +50,8 @@ impl<P: Provider> Inner<P> {
             resources: self.registry.resources.keys().map(named).collect(),
             functions: self.registry.functions.keys().map(function).collect(),
             ephemeral_resources: self.registry.ephemeral_resources.keys().map(named).collect(),
+            list_resources: self.registry.list_resources.keys().map(named).collect(),
+            actions: self.registry.actions.keys().map(named).collect(),
             ..Default::default()
         }
     }
@@ -77,6 +83,10 @@ fn resource_schema<S>(resource: &dyn AnyResource<S>) -> proto::Schema {
         }
     }
     schema
+}
+
+fn action_schema(of: &Schema) -> proto::ActionSchema {
+    proto::ActionSchema { schema: Some(schema(of)) }
 }
 
 fn schema(schema: &Schema) -> proto::Schema {
