@@ -21,7 +21,8 @@ use falaj_api::{
     model::{
         Algorithm, FeatureView, GetModelVersion, Label, Mlp, Model, ModelSpec, PromoteWhen, Promotion, Ridge, Training,
     },
-    monitor::{Monitor, MonitorSpec, RunMonitor, Verdict},
+    monitor::{Monitor, MonitorSpec, RetrainRule, RunMonitor, Verdict},
+    operation::{GetOperation, OperationState},
     record::{Delete, Get, Put, State},
     workspace::{Environment, Workspace, WorkspaceSpec},
 };
@@ -369,6 +370,47 @@ async fn a_platform_is_declared_trained_served_watched_and_survives_the_servers_
     server.delete::<FeatureStore>(Some("people"), &server.get(Some("people"), "people").await.unwrap()).await.unwrap();
     server.delete::<Workspace>(None, &workspace).await.unwrap();
     assert!(server.get::<Workspace>(None, "people").await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn an_alarm_trains_again_within_its_limits_and_a_rule_that_fits_nothing_is_refused() {
+    let server = Server::new();
+    let model = server.platform(logistic()).await;
+    server.put::<Endpoint>(Some("people"), "employed", endpoint_spec()).await.unwrap();
+    let endpoint = server.settled::<Endpoint>("people", "employed").await;
+
+    let mut misspelt = monitor_spec();
+    misspelt.drift.features.insert("aeg".into(), Default::default());
+    let refused = problem(server.put::<Monitor>(Some("people"), "employed", misspelt).await.unwrap_err());
+    assert_eq!(refused.pointer.as_deref(), Some("/spec/drift/features/aeg"));
+    assert!(refused.detail.contains("age, "), "what the model takes is named: {refused}");
+
+    let mut retraining = monitor_spec();
+    retraining.on_alert.retrain = Some(RetrainRule { cooldown: "1h".parse().unwrap(), max_per_month: 4 });
+    server.put::<Monitor>(Some("people"), "employed", retraining.clone()).await.unwrap();
+    predict(&invoker(&endpoint), &endpoint, 40).await;
+    let run = RunMonitor { workspace: "people".into(), monitor: "employed".into(), from: None };
+    assert_eq!(server.client.call(&run).await.unwrap().verdict, Verdict::Drift);
+    let cooling = server.settled::<Model>("people", "employed").await;
+    assert_eq!(cooling.operation, model.operation, "the last run is not an hour old");
+
+    retraining.on_alert.retrain = Some(RetrainRule { cooldown: "1ms".parse().unwrap(), max_per_month: 4 });
+    server.put::<Monitor>(Some("people"), "employed", retraining).await.unwrap();
+    server.client.call(&run).await.unwrap();
+    let again = server.get::<Model>(Some("people"), "employed").await.unwrap();
+    assert_ne!(again.operation, model.operation, "the alarm started a run");
+    let since = Instant::now();
+    loop {
+        let call = GetOperation { operation: again.operation.clone().unwrap() };
+        match server.client.call(&call).await.unwrap().state {
+            OperationState::Succeeded => break,
+            OperationState::Running => assert!(since.elapsed() < Duration::from_secs(60), "{}", server.log()),
+            ended => panic!("{ended:?}\n{}", server.log()),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let after = server.settled::<Model>("people", "employed").await;
+    assert_eq!((after.spec, after.status), (model.spec, model.status), "nothing that was declared has changed");
 }
 
 #[tokio::test]
