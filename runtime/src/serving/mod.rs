@@ -56,17 +56,28 @@ async fn reconcile(control: &Arc<Control>) -> Result<(), Problem> {
         process::forget(&control.host, &uid);
     }
     for workspace in workspaces {
-        let desired = snapshot::desired(control, &workspace).await?;
-        if desired.endpoints.is_empty() {
-            if let Some(process) = live.remove(&workspace.uid) {
-                process.drain().await;
-            }
-            continue;
+        // One workspace's trouble is not another's.
+        if let Err(problem) = reconcile_workspace(control, &mut live, &workspace).await {
+            tracing::error!(workspace = workspace.name, %problem, "the endpoints of a workspace could not be reconciled");
         }
-        let outcome = ensure(control, &mut live, &workspace, &desired).await;
-        record(control, &workspace.name, &desired, live.get(&workspace.uid), outcome).await?;
     }
     Ok(())
+}
+
+async fn reconcile_workspace(
+    control: &Arc<Control>,
+    live: &mut BTreeMap<String, Process>,
+    workspace: &records::Record,
+) -> Result<(), Problem> {
+    let desired = snapshot::desired(control, workspace).await?;
+    if desired.endpoints.is_empty() {
+        if let Some(process) = live.remove(&workspace.uid) {
+            process.drain().await;
+        }
+        return Ok(());
+    }
+    let outcome = ensure(control, live, workspace, &desired).await;
+    record(control, &workspace.name, &desired, live.get(&workspace.uid), outcome).await
 }
 
 /// Brings a workspace's process to the desired snapshot, starting it if need be.
