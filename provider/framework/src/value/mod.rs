@@ -285,8 +285,10 @@ mod tests {
             ("c", Value::Set(vec![Value::from(1), Value::from(2)])),
         ]);
         let dynamic = value.into_dynamic();
-        let kind =
-            r#"["object",{"a":["tuple",["string","number","dynamic"]],"b":["list","bool"],"c":["set","number"]}]"#;
+        let kind = serde_json::json!([
+            "object",
+            { "a": ["tuple", ["string", "number", "dynamic"]], "b": ["list", "bool"], "c": ["set", "number"] }
+        ]);
         assert!(matches!(&dynamic, Value::Dynamic(typed) if typed.0.to_json() == kind), "{dynamic:?}");
         assert_eq!(Value::from_msgpack(&dynamic.to_msgpack(), &Type::Dynamic).ok(), Some(dynamic.clone()));
         assert_eq!(dynamic.clone().into_dynamic(), dynamic);
