@@ -6,8 +6,9 @@ use std::{fs, path::Path};
 use falaj_api::{
     endpoint::GetServing,
     model::TrainModel,
+    monitor::Monitor,
     operation::{GetOperation, OperationState},
-    record::Put,
+    record::{Delete, Put},
     residency::Residency,
     workspace::{Workspace, WorkspaceSpec},
 };
@@ -88,9 +89,16 @@ fn lifecycle(core: Core) {
     assert_ne!(before.pid, after.pid);
     assert_eq!(before.cluster_uid, after.cluster_uid);
 
-    // What another deleted is made again.
+    // What another deleted, past Terraform, is made again.
     let monitor = project.output("report_file");
-    project.succeed(&["destroy", "-auto-approve", "-no-color", "-target=falaj_monitor.employed"]);
+    let uid = id_of(&project, "falaj_monitor.employed").rsplit('/').next().unwrap().to_owned();
+    let delete = Delete::<Monitor> {
+        workspace: Some("people".into()),
+        name: "employed".into(),
+        uid,
+        kind: std::marker::PhantomData,
+    };
+    project.call(&delete).unwrap();
     let plan = project.plan();
     assert_eq!(plan.actions("falaj_monitor.employed"), ["create"]);
     project.apply();
