@@ -40,7 +40,8 @@ choose_core() {
         "Install one of them (1.11 or newer); or, with Go, build OpenTofu in six minutes:" \
         "tests/tools/install opentofu"
     tf=$(command -v "$tf") || die "TF=$TF is not a program."
-    found=$("$tf" version -json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["terraform_version"])') ||
+    # The configuration file is written later; OpenTofu says on standard output that it is not there.
+    found=$(env -u TF_CLI_CONFIG_FILE "$tf" version -json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["terraform_version"])') ||
         die "$tf does not answer 'version -json'."
     python3 - "$found" <<'PY' || die "$tf is $found; 1.11 or newer is needed."
 import re, sys
