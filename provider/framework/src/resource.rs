@@ -164,6 +164,13 @@ pub trait Resource: Send + Sync + 'static {
         }
     }
 
+    /// Completes a configuration generated for an existing object: `config` has
+    /// what a user can set and what is not there by default. Of attributes that
+    /// exclude each other one must go.
+    fn generate_config(&self, config: Self::Model) -> Result<Self::Model, Diagnostics> {
+        Ok(config)
+    }
+
     /// The schema, made of the model.
     fn schema(&self) -> Schema {
         Schema { version: Self::VERSION, ..Self::Model::schema() }

@@ -380,6 +380,21 @@ async fn an_action_says_how_it_gets_on_and_how_it_ended() -> Result<(), Diagnost
 }
 
 #[tokio::test]
+async fn a_configuration_generated_from_a_note_plans_nothing() -> Result<(), Diagnostics> {
+    let world = world().await;
+    let mut note = world.host.resource("note_note");
+    let mut config = config("hello");
+    config.as_object_mut().expect("an object").remove("secret_wo");
+    note.apply(config).await?;
+    let generated = note.generate_config().await?;
+    assert_eq!(generated.get("revision"), &Value::Null);
+    assert_eq!(generated.get("readers").get("ann").get("access"), &Value::Null);
+    assert_eq!(generated.get("readers").get("bob").get("access"), &Value::from("write"));
+    assert_eq!(note.plan(generated).await?.action, Action::NoOp);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_is_opened_renewed_and_closed_with_what_the_open_remembered() -> Result<(), Diagnostics> {
     let world = world().await;
     let mut key = world.host.open("note_key", json!({ "drawer": "top" })).await?;

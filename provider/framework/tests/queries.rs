@@ -50,6 +50,20 @@ fn a_query_finds_the_notes_that_nobody_manages_yet() {
     assert!(output.contains("The drawer is broken"), "{output}");
 }
 
+#[test]
+fn what_a_query_found_is_imported_with_a_generated_configuration() {
+    let Some(workspace) = workspace("") else { return };
+    keep(&workspace, "found");
+    let list = "list \"note_note\" \"all\" {\n provider = note\n include_resource = true\n}\n";
+    fs::write(workspace.root.path().join("work/all.tfquery.hcl"), list).expect("the query");
+    workspace.ok(&["query", "-no-color", "-generate-config-out=generated.tf"]);
+    let generated = fs::read_to_string(workspace.root.path().join("work/generated.tf")).expect("a configuration");
+    assert!(generated.contains("= \"lost\"") && !generated.contains("revision"), "{generated}");
+    let output = workspace.apply();
+    assert!(output.contains("1 imported, 0 added, 0 changed, 0 destroyed"), "{output}");
+    assert_eq!(workspace.planned(), []);
+}
+
 const COPY: &str = r#"
 action "note_copy" "twice" {
   config {

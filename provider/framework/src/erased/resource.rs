@@ -1,11 +1,12 @@
 //! A resource behind values: validate, plan, apply, read, import; what others saved is in
 //! `saved`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
+use super::{PLAN_TIMEOUT, Scope, check, collect, crashed, guarded, read_known};
 use crate::plan::{self, contract, keep, merge, replace, write_only};
 use crate::resource::{IdentitySchema, Import, MoveSource, Plan};
 use crate::schema::{Attribute, Schema};
@@ -75,6 +76,8 @@ pub trait AnyResource<S>: Send + Sync {
     async fn upgrade_identity(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics>;
     /// Makes the state of another type this one's.
     async fn move_from(&self, scope: Scope<S>, source: MoveSource) -> Reading;
+    /// The configuration of an object in this state.
+    fn generate(&self, state: &Value) -> Result<Value, Diagnostics>;
     /// The identity of an object in this state, where the resource has one.
     fn identity(&self, state: &Value) -> Option<Value>;
 }
@@ -367,6 +370,15 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
 
     async fn move_from(&self, scope: Scope<R::Shared>, source: MoveSource) -> Reading {
         self.take_over(scope, source).await
+    }
+
+    fn generate(&self, state: &Value) -> Result<Value, Diagnostics> {
+        let config = read_model(&plan::generate::object(self.attributes(), state))?;
+        let config = match catch_unwind(AssertUnwindSafe(|| self.resource.generate_config(config))) {
+            Ok(config) => config?.to_value(),
+            Err(panic) => return Err(crashed(R::NAME, panic.as_ref()).into()),
+        };
+        Ok(write_only::remove(self.attributes(), config).nulls_for_unknowns())
     }
 
     fn identity(&self, state: &Value) -> Option<Value> {

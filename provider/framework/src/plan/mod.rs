@@ -5,9 +5,11 @@
 //! ([`keep`]), computed attributes become unknown where something they depend
 //! on changed ([`unknowns`]); then the resource's own hook runs, and what
 //! needs a new object is found ([`replace`]). [`contract`] holds the result
-//! against the rules of the protocol.
+//! against the rules of the protocol. [`generate`] goes the other way, from an
+//! object to the configuration it would have.
 
 pub mod contract;
+pub mod generate;
 pub mod keep;
 pub mod merge;
 mod nested;

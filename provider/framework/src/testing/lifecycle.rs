@@ -393,6 +393,18 @@ impl<P: Provider> Instance<P> {
         Ok(warnings)
     }
 
+    /// The configuration that the object would have, as a host generates it.
+    ///
+    /// # Errors
+    /// What the provider says is wrong.
+    pub async fn generate_config(&self) -> Result<Value, Diagnostics> {
+        let request =
+            proto::generate_resource_config::Request { type_name: self.name.clone(), state: wire::encode(&self.state) };
+        let answer = wire::answer(self.service.generate_resource_config(Request::new(request)).await)?;
+        wire::diagnostics(answer.diagnostics).into_result()?;
+        wire::decode(answer.config, &self.kind)
+    }
+
     fn wire_identity(&self) -> Option<proto::ResourceIdentityData> {
         let identity = self.identity.as_ref()?;
         Some(proto::ResourceIdentityData { identity_data: wire::encode(identity) })

@@ -302,6 +302,14 @@ impl<P: Provider> ProviderService for Service<P> {
         self.run(|inner| async move { inner.import(request).await }).await
     }
 
+    async fn generate_resource_config(
+        &self,
+        request: Request<proto::generate_resource_config::Request>,
+    ) -> Result<Response<proto::generate_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(|inner| async move { inner.generate_config(request) }).await
+    }
+
     async fn validate_data_resource_config(
         &self,
         request: Request<proto::validate_data_resource_config::Request>,

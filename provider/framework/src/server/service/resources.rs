@@ -202,6 +202,22 @@ impl<P: Provider> Inner<P> {
         }
     }
 
+    pub fn generate_config(
+        &self,
+        request: proto::generate_resource_config::Request,
+    ) -> proto::generate_resource_config::Response {
+        let generated = || {
+            let resource = self.resource(&request.type_name)?;
+            resource.generate(&decode(request.state, resource.kind())?)
+        };
+        match generated() {
+            Ok(config) => {
+                proto::generate_resource_config::Response { config: encode(&config), diagnostics: Vec::new() }
+            }
+            Err(errors) => proto::generate_resource_config::Response { config: None, diagnostics: diagnostics(errors) },
+        }
+    }
+
     pub async fn import(
         &self,
         request: proto::import_resource_state::Request,
