@@ -15,6 +15,10 @@ use workspace::{Workspace, core_since, signal, start, text, wait_for};
 fn workspace(resources: &str) -> Option<Workspace> {
     let core = core_since((1, 14));
     if core.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI must have a Terraform of 1.14 or later: tests/tools/install terraform-1.15"
+        );
         eprintln!("not run: no Terraform of 1.14 or later; tests/tools/install terraform-1.15");
     }
     core.map(|core| Workspace::under(core, resources))
