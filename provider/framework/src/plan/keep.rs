@@ -31,7 +31,7 @@ fn kept(attribute: &Attribute, earlier: &Value, value: Value) -> Value {
         }
         Kind::Nested(Nesting::Single, nested) => object(nested, earlier, value),
         Kind::Nested(nesting, nested) => {
-            let partners = Partners::new(*nesting, nested, &value, earlier);
+            let partners = Partners::in_place(*nesting, nested, &value, earlier);
             map_objects(*nesting, value, |place, element| object(nested, partners.of(place), element))
         }
     }

@@ -5,32 +5,49 @@ use std::collections::BTreeMap;
 use crate::Value;
 use crate::schema::{Attribute, Kind, Nesting};
 
-/// Which element of one collection goes with which of another: by position in
-/// a list, by key in a map, by equal configured values in a set.
+/// Which element of one collection goes with which of another: by key in a map,
+/// by equal configured values in a set, and in a list by these too before by
+/// position, so that an element that moved takes its computed values along.
 pub struct Partners<'o> {
     nesting: Nesting,
     others: &'o Value,
-    /// For a set, by position of the element.
-    pairs: Vec<Option<usize>>,
+    /// For a list or a set, by position of the element; `None` pairs a list by
+    /// position alone.
+    pairs: Option<Vec<Option<usize>>>,
 }
 
 impl<'o> Partners<'o> {
     /// Pairs the elements of `config` with those of `others`.
     pub fn new(nesting: Nesting, attributes: &[Attribute], config: &Value, others: &'o Value) -> Self {
         let pairs = match (nesting, config, others) {
-            (Nesting::Set, Value::Set(elements), Value::Set(others)) => pair(attributes, elements, others),
-            _ => Vec::new(),
+            (Nesting::Set, Value::Set(elements), Value::Set(others)) => Some(pair(attributes, elements, others)),
+            (Nesting::List, Value::List(elements), Value::List(others)) => {
+                Some(pair_moved(attributes, elements, others))
+            }
+            _ => None,
         };
         Self { nesting, others, pairs }
     }
 
+    /// The same, with the elements of a list paired by position, as the host does.
+    pub fn in_place(nesting: Nesting, attributes: &[Attribute], config: &Value, others: &'o Value) -> Self {
+        match nesting {
+            Nesting::List => Self { nesting, others, pairs: None },
+            _ => Self::new(nesting, attributes, config, others),
+        }
+    }
+
     /// The partner of an element; null if there is none.
     pub fn of(&self, place: Place<'_>) -> &'o Value {
+        let paired = |index: usize| match &self.pairs {
+            Some(pairs) => pairs.get(index).copied().flatten(),
+            None => Some(index),
+        };
         let found = match (self.nesting, place, self.others) {
-            (Nesting::List, Place::Index(index), Value::List(others)) => others.get(index),
             (Nesting::Map, Place::Key(key), Value::Map(others)) => others.get(key),
-            (Nesting::Set, Place::Index(index), Value::Set(others)) => {
-                self.pairs.get(index).copied().flatten().and_then(|partner| others.get(partner))
+            (Nesting::List, Place::Index(index), Value::List(others))
+            | (Nesting::Set, Place::Index(index), Value::Set(others)) => {
+                paired(index).and_then(|partner| others.get(partner))
             }
             _ => None,
         };
@@ -56,6 +73,32 @@ fn pair(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<O
             *pair = Some(chosen);
         }
         open.iter_mut().for_each(|(_, fits)| fits.retain(|other| *other != chosen));
+    }
+    pairs
+}
+
+/// Gives each element of a list a partner: the equal one in its place, else an
+/// equal one that moved, else what is in its place and nobody's partner.
+fn pair_moved(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<Option<usize>> {
+    let mut pairs: Vec<Option<usize>> = vec![None; elements.len()];
+    let mut free = vec![true; others.len()];
+    let fits = |element: &Value, other: usize| {
+        others.get(other).is_some_and(|other| same_configured(attributes, element, other))
+    };
+    let choose: [&dyn Fn(usize, &Value, &[bool]) -> Option<usize>; 3] = [
+        &|index, element, _| fits(element, index).then_some(index),
+        &|_, element, free| (0..others.len()).find(|other| free.get(*other) == Some(&true) && fits(element, *other)),
+        &|index, _, free| (free.get(index) == Some(&true)).then_some(index),
+    ];
+    for choose in choose {
+        for (index, (pair, element)) in
+            pairs.iter_mut().zip(elements).enumerate().filter(|(_, (pair, _))| pair.is_none())
+        {
+            *pair = choose(index, element, &free);
+            if let Some(taken) = pair.and_then(|chosen| free.get_mut(chosen)) {
+                *taken = false;
+            }
+        }
     }
     pairs
 }
