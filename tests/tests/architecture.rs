@@ -68,6 +68,7 @@ fn our_crates_know_each_other_as_the_architecture_page_says() {
         "falaj",
         "falaj-api",
         "falaj-kms",
+        "falaj-kube",
         "falaj-engine",
         "falaj-store",
     ];
