@@ -6,6 +6,7 @@ import pathlib
 import platform
 import subprocess
 
+import framework
 import provider
 import serving
 
@@ -77,6 +78,32 @@ Memory is resident, shared libraries included. Programs are as `make quickstart`
 them: Cargo's `dev` profile with the optimisation that the workspace sets, not a release.
 """
 
+FRAMEWORK = """
+## The framework beside HashiCorp's
+
+One provider written twice: on `tfplugin` (`provider/framework/examples/terraform-provider-items.rs`)
+and on HashiCorp's terraform-plugin-framework {framework} for Go (`tests/peers/framework-go`).
+A resource of twelve attributes with a nested object, defaults and validators, each
+in a JSON file of its own; one configuration for both, and the files are compared after
+every step. The Go libraries write trace logs even when nobody asked for logs;
+`TF_LOG_SDK=OFF` stops them and is the peer at its best, to which the ratios are.
+
+Go is built as releases are (`-trimpath -ldflags "-s -w"`). Ours is Cargo's `dev` profile
+with the optimisation that the workspace sets, which also checks every plan and state
+against the protocol's contract; its debug information is stripped.
+
+| what | `tfplugin` | Go | ratio |
+| --- | --- | --- | --- |
+{starts}
+
+CPU is that of all provider processes of the step, user and system, as the kernel accounts it to
+the core that waited for them; memory is the largest of them. `terraform` and `tofu` run with their
+own defaults, each command from a saved plan or with one of its own as named: `update` changes
+every item and, like `destroy`, plans and applies in one command.
+
+{steps}
+"""
+
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
@@ -133,36 +160,77 @@ def installed(python: str, package: str) -> str:
     return subprocess.check_output([python, "-c", ask], text=True).strip()
 
 
-def render(arguments, load: tuple[float, float], served, provided: provider.Found) -> str:
+def framework_section(found: framework.Found, peer: pathlib.Path) -> str:
+    own, best = found.contestants[:2]
+
+    def start(what: str, name: str, digits: int) -> str:
+        ours, theirs = getattr(own, name), getattr(best, name)
+        return f"| {what} | {ours:.{digits}f} | {theirs:.{digits}f} | {theirs / ours:.1f} x less |"
+
+    starts = [
+        start("start to handshake line, ms (median of 30)", "handshake_ms", 1),
+        start("peak memory while the schema is read, MiB", "schema_mib", 1),
+        start("program, MiB", "size_mib", 1),
+    ]
+    return FRAMEWORK.format(
+        framework=required(peer / "go.mod", "github.com/hashicorp/terraform-plugin-framework"),
+        starts="\n".join(starts),
+        steps="\n\n".join(step_table(series) for series in found.series),
+    )
+
+
+def step_table(series: framework.Series) -> str:
+    rows = []
+    for name, steps in series.steps.items():
+        own, best, *logging = steps
+        each = [f"{step.provider_cpu * 1e3 / series.items:.2f}" for step in steps]
+        walls = f"{own.seconds:.1f} / {best.seconds:.1f} s"
+        memory = f"{own.provider_mib:.0f} / {best.provider_mib:.0f}"
+        ratio = f"{best.provider_cpu / own.provider_cpu:.1f} x" if own.provider_cpu else "-"
+        rows.append([name, each[0], each[1], *([each[2]] if logging else []), ratio, memory, walls])
+    logs = ["Go, logs as they are"] if rows and len(rows[0]) == 7 else []
+    head = ["step", "`tfplugin`, ms of CPU", "Go", *logs, "less CPU", "memory, MiB", "the whole command"]
+    title = f"{series.items:,} resources under {series.core}; CPU per resource:"
+    ended = f"\n\n`{series.given_up}` took over {framework.PATIENCE:.0f} s; what follows it was left."
+    return f"{title}\n\n{table(head, rows)}{ended if series.given_up else ''}"
+
+
+def required(module: pathlib.Path, path: str) -> str:
+    """The version at which a Go module requires another."""
+    for line in module.read_text().splitlines():
+        if line.split()[:1] == [path]:
+            return line.split()[1].removeprefix("v")
+    raise SystemExit(f"{module} does not require {path}")
+
+
+def head(load: tuple[float, float]) -> str:
+    return HEAD.format(date=datetime.date.today().isoformat(), machine=machine(), load=loads(*load))
+
+
+def serving_section(arguments, served) -> str:
     off, on, captured, asked = served
+    return SERVING.format(
+        onnxruntime=installed(arguments.fastapi, "onnxruntime"),
+        fastapi=installed(arguments.fastapi, "fastapi"),
+        uvicorn=installed(arguments.fastapi, "uvicorn"),
+        rounds=arguments.rounds,
+        seconds=arguments.seconds,
+        off=comparison(off),
+        on=comparison(on),
+        captured=f"{captured:,} of {asked:,} in this run",
+    )
+
+
+def provider_section(arguments, provided: provider.Found) -> str:
     plans = [
         [core.name, f"{core.plan_seconds:.2f} s", f"{core.bare_seconds:.2f} s", f"{core.provider_peak_mib:.0f} MiB"]
         for core in provided.cores
     ]
-    return "".join(
-        [
-            HEAD.format(
-                date=datetime.date.today().isoformat(),
-                machine=machine(),
-                load=loads(*load),
-            ),
-            SERVING.format(
-                onnxruntime=installed(arguments.fastapi, "onnxruntime"),
-                fastapi=installed(arguments.fastapi, "fastapi"),
-                uvicorn=installed(arguments.fastapi, "uvicorn"),
-                rounds=arguments.rounds,
-                seconds=arguments.seconds,
-                off=comparison(off),
-                on=comparison(on),
-                captured=f"{captured:,} of {asked:,} in this run",
-            ),
-            PROVIDER.format(
-                handshake_ms=provided.handshake_ms,
-                schema_peak_mib=provided.schema_peak_mib,
-                server_mib=provided.server_mib,
-                serve_mib=provided.serve_mib,
-                times=arguments.plans,
-                plans=table(["core", "plan", "without a provider", "provider's peak memory"], plans),
-            ),
-        ]
+    return PROVIDER.format(
+        handshake_ms=provided.handshake_ms,
+        schema_peak_mib=provided.schema_peak_mib,
+        server_mib=provided.server_mib,
+        serve_mib=provided.serve_mib,
+        times=arguments.plans,
+        plans=table(["core", "plan", "without a provider", "provider's peak memory"], plans),
     )

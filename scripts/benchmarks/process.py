@@ -46,3 +46,11 @@ def role(pid: int) -> str:
     """The second word of its command line: what `falaj` was started as."""
     words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     return words[1].decode() if len(words) > 1 else ""
+
+
+def split_cpu_seconds(pid: int) -> tuple[float, float]:
+    """Time on a processor of a process that ended and was not waited for yet, and of the
+    children that it waited for itself, however these ended."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own, reaped = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+    return own / TICK, reaped / TICK

@@ -76,6 +76,12 @@ def handshake_ms(provider: pathlib.Path, scratch: pathlib.Path, times: int) -> f
     return median(took)
 
 
+def version(core: str) -> str:
+    """A core's name and version."""
+    said = subprocess.check_output([core, "version"], env={"PATH": os.environ["PATH"]}, text=True)
+    return said.splitlines()[0].replace(" v", " ")
+
+
 class Project:
     """A directory with a configuration, and a core that reads it."""
 
@@ -130,10 +136,6 @@ class Project:
             raise SystemExit(f"{self.core} {' '.join(arguments)} failed or found changes")
         return took
 
-    def version(self) -> str:
-        said = subprocess.check_output([self.core, "version"], env=self.environment, text=True)
-        return said.splitlines()[0].replace(" v", " ")
-
     def processes(self) -> dict[str, int]:
         """The runtime's processes, by what they were started as."""
         (running,) = (self.directory / "data").glob("*/running.json")
@@ -160,7 +162,7 @@ def measure(root: pathlib.Path, scratch: pathlib.Path, cores: list[str], onnxrun
                 found.schema_peak_mib = max(found.schema_peak_mib, schema_peak)
                 found.server_mib = process.resident_mib(runtime["server"])
                 found.serve_mib = process.resident_mib(runtime["serve"])
-                found.cores.append(Core(project.version(), plan_seconds, bare_seconds, plan_peak))
+                found.cores.append(Core(version(core), plan_seconds, bare_seconds, plan_peak))
             finally:
                 project.run("destroy", "-auto-approve")
     return found
