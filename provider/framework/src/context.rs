@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Diagnostic, Diagnostics};
+use crate::erased::Scope;
+use crate::{Diagnostic, Diagnostics, Model};
 
 /// The surroundings of one operation.
 ///
@@ -13,10 +14,10 @@ use crate::{Diagnostic, Diagnostics};
 /// provider is not configured, as in `terraform validate`.
 #[derive(Debug)]
 pub struct Context<S> {
-    shared: Option<Arc<S>>,
-    cancellation: CancellationToken,
+    scope: Scope<S>,
     timeout: Duration,
     deadline: Instant,
+    planned_private: Option<Vec<u8>>,
     talk: Mutex<Talk>,
 }
 
@@ -37,11 +38,18 @@ pub enum Interrupted {
 }
 
 impl<S> Context<S> {
-    pub(crate) fn new(shared: Option<Arc<S>>, cancellation: CancellationToken, timeout: Duration) -> Self {
+    pub(crate) fn new(scope: Scope<S>, timeout: Duration) -> Self {
         let now = Instant::now();
         // A year stands for a timeout too long to be added to a clock.
         let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
-        Self { shared, cancellation, timeout, deadline, talk: Mutex::default() }
+        Self { scope, timeout, deadline, planned_private: None, talk: Mutex::default() }
+    }
+
+    /// The same in an operation that was given these private bytes.
+    pub(crate) fn with_private(mut self, private: Vec<u8>, planned: Option<Vec<u8>>) -> Self {
+        self.set_private(private);
+        self.planned_private = planned;
+        self
     }
 
     /// What the provider's configuration made.
@@ -49,7 +57,7 @@ impl<S> Context<S> {
     /// # Errors
     /// A diagnostic if the provider is not configured.
     pub fn shared(&self) -> Result<&Arc<S>, Diagnostic> {
-        self.shared.as_ref().ok_or_else(|| {
+        self.scope.shared.as_ref().ok_or_else(|| {
             Diagnostic::error("The provider is not configured")
                 .detail("This operation needs the provider's configuration, which is not known in this run.")
         })
@@ -57,18 +65,18 @@ impl<S> Context<S> {
 
     /// What the provider's configuration made, if it is configured.
     pub fn try_shared(&self) -> Option<&Arc<S>> {
-        self.shared.as_ref()
+        self.scope.shared.as_ref()
     }
 
     /// Cancelled when the user asks the host to stop. Stop waiting then, and
     /// return what was reached.
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.cancellation
+        &self.scope.cancellation
     }
 
     /// Whether the user has asked the host to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.cancellation.is_cancelled()
+        self.scope.cancellation.is_cancelled()
     }
 
     /// How long this operation may take in all.
@@ -89,7 +97,7 @@ impl<S> Context<S> {
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.cancellation.cancelled() => Err(Interrupted::Stopped),
+            () = self.scope.cancellation.cancelled() => Err(Interrupted::Stopped),
             () = tokio::time::sleep_until(self.deadline.into()) => Err(Interrupted::TimedOut),
         }
     }
@@ -108,6 +116,34 @@ impl<S> Context<S> {
     /// The provider's own bytes beside this object's state. Empty at first.
     pub fn private(&self) -> Vec<u8> {
         self.talk().private.clone()
+    }
+
+    /// In [`crate::Resource::plan`], what the first plan of this change kept
+    /// with [`Context::set_private`]: the host plans again within the apply, and
+    /// what was decided once need not be decided anew. `None` in the first plan,
+    /// and under a host before Terraform 1.16.
+    ///
+    /// What a plan kept, its apply finds in [`Context::private`] under any host.
+    pub fn planned_private(&self) -> Option<&[u8]> {
+        self.planned_private.as_deref()
+    }
+
+    /// What the `provider_meta` block of the module says; `None` if there is
+    /// none, or where the operation is not for one module. `M` is the model of
+    /// [`crate::Provider::meta_schema`].
+    ///
+    /// # Errors
+    /// If `M` is another model.
+    pub fn provider_meta<M: Model>(&self) -> Result<Option<M>, Diagnostics> {
+        if self.scope.meta.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(M::from_value(&self.scope.meta)?))
+    }
+
+    /// Whether the host takes a [`crate::Deferral`] for an answer.
+    pub fn may_defer(&self) -> bool {
+        self.scope.client.may_defer
     }
 
     /// Keeps the provider's own bytes beside this object's state.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::AttributePath;
+use crate::{AttributePath, Deferral};
 
 /// Whether the operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,8 @@ pub struct Diagnostic {
     pub detail: String,
     /// The attribute it is about; empty for the whole object.
     pub path: AttributePath,
+    /// What it is to a host that defers.
+    pub(crate) deferral: Option<Deferral>,
 }
 
 impl Diagnostic {
@@ -47,7 +49,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, summary: impl Into<String>) -> Self {
-        Self { severity, summary: summary.into(), detail: String::new(), path: AttributePath::new() }
+        Self { severity, summary: summary.into(), detail: String::new(), path: AttributePath::new(), deferral: None }
     }
 
     /// The same with its detail set.

@@ -6,6 +6,7 @@ use crate::erased::{
     AnyAction, AnyDataSource, AnyEphemeralResource, AnyFunction, AnyListResource, AnyResource, TypedAction,
     TypedDataSource, TypedEphemeralResource, TypedFunction, TypedListResource, TypedResource,
 };
+use crate::schema::Schema;
 use crate::{Action, Context, DataSource, Diagnostics, EphemeralResource, Function, ListResource, Model, Resource};
 
 /// A provider: one configuration, and several kinds of resources, data sources,
@@ -24,6 +25,13 @@ pub trait Provider: Send + Sync + 'static {
     /// Adds what the provider offers.
     fn register(&self, registry: &mut Registry<Self::Shared>);
 
+    /// What a module may say to the provider in a `provider_meta` block, beside
+    /// any object: `Some(MyMeta::schema())`. Operations find it with
+    /// [`Context::provider_meta`].
+    fn meta_schema(&self) -> Option<Schema> {
+        None
+    }
+
     /// Checks a configuration beyond what its attributes check. Parts of it
     /// may be unknown.
     fn validate(&self, _config: &Self::Config) -> impl Future<Output = Result<(), Diagnostics>> + Send {
@@ -31,7 +39,9 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Makes what the operations share. Parts of the configuration may be
-    /// unknown while planning. `ctx` takes warnings; it has nothing shared yet.
+    /// unknown while planning; without them nothing can be planned if the answer
+    /// is [`crate::Deferral::ProviderConfigUnknown`]. `ctx` takes warnings; it
+    /// has nothing shared yet.
     fn configure(
         &self,
         ctx: &Context<Self::Shared>,

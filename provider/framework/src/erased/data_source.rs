@@ -55,12 +55,14 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
     }
 
     async fn read(&self, scope: Scope<D::Shared>, config: Value) -> (Value, Diagnostics) {
+        let deferral = scope.deferral;
         let ctx = scope.context(self.data_source.timeout());
         // Defaults are the provider's to fill in; there is no plan to do it.
         let filled = crate::plan::propose::object(&self.schema.attributes, &config, &Value::Null);
-        let result = match D::Model::from_value(&filled) {
-            Ok(model) => guarded(D::NAME, self.data_source.read(&ctx, model)).await,
-            Err(error) => Err(error.into()),
+        let result = match (deferral, D::Model::from_value(&filled)) {
+            (Some(deferral), _) => Err(deferral.into()),
+            (None, Ok(model)) => guarded(D::NAME, self.data_source.read(&ctx, model)).await,
+            (None, Err(error)) => Err(error.into()),
         };
         let mut diagnostics = ctx.take_diagnostics();
         match result {
@@ -69,8 +71,13 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
                 (state.nulls_for_unknowns(), diagnostics)
             }
             Err(errors) => {
+                // What is deferred is known as far as it is configured.
+                let state = match errors.deferral() {
+                    Some(_) => crate::plan::complete(&self.schema.attributes, &config, &Value::Null),
+                    None => Value::Null,
+                };
                 diagnostics.append(errors);
-                (Value::Null, diagnostics)
+                (state, diagnostics)
             }
         }
     }

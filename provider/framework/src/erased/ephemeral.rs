@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use super::{PLAN_TIMEOUT, Scope, check, collect, contracts_are_checked, guarded, read_known};
+use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
 use crate::plan::{contract, keep, propose};
 use crate::schema::Schema;
 use crate::{Context, Diagnostic, Diagnostics, EphemeralResource, Model, Type, Value};
@@ -44,13 +44,11 @@ impl<E: EphemeralResource> TypedEphemeralResource<E> {
         Self { ephemeral, schema, kind }
     }
 
-    fn context(&self, scope: &Scope<E::Shared>, private: Vec<u8>) -> Context<E::Shared> {
-        let ctx = scope.context(self.ephemeral.timeout());
-        ctx.set_private(private);
-        ctx
+    fn context(&self, scope: Scope<E::Shared>, private: Vec<u8>) -> Context<E::Shared> {
+        scope.context(self.ephemeral.timeout()).with_private(private, None)
     }
 
-    fn settle(&self, config: &Value, result: &E::Model) -> (Value, Diagnostics) {
+    fn settle(&self, checks: bool, config: &Value, result: &E::Model) -> (Value, Diagnostics) {
         let attributes = &self.schema.attributes;
         let result = keep::object(attributes, config, result.to_value());
         let mut problems = Diagnostics::new();
@@ -59,7 +57,7 @@ impl<E: EphemeralResource> TypedEphemeralResource<E> {
                 Diagnostic::error(format!("Opening {} left values unknown", E::NAME))
                     .detail("This is a bug in the provider."),
             );
-        } else if contracts_are_checked() {
+        } else if checks {
             problems.append(contract::planned(attributes, config, &Value::Null, &result));
         }
         (result, problems)
@@ -89,7 +87,8 @@ impl<E: EphemeralResource> AnyEphemeralResource<E::Shared> for TypedEphemeralRes
     }
 
     async fn open(&self, scope: Scope<E::Shared>, config: Value) -> Lease {
-        let ctx = self.context(&scope, Vec::new());
+        let checks = scope.checks;
+        let ctx = self.context(scope, Vec::new());
         // Defaults are the provider's to fill in; there is no plan to do it.
         let filled = propose::object(&self.schema.attributes, &config, &Value::Null);
         let opened = match E::Model::from_value(&filled) {
@@ -99,7 +98,7 @@ impl<E: EphemeralResource> AnyEphemeralResource<E::Shared> for TypedEphemeralRes
         let mut diagnostics = ctx.take_diagnostics();
         let (result, renew_at) = match opened {
             Ok(opened) => {
-                let (result, problems) = self.settle(&config, &opened.result);
+                let (result, problems) = self.settle(checks, &config, &opened.result);
                 diagnostics.append(problems);
                 (result, opened.renew_at)
             }
@@ -112,7 +111,7 @@ impl<E: EphemeralResource> AnyEphemeralResource<E::Shared> for TypedEphemeralRes
     }
 
     async fn renew(&self, scope: Scope<E::Shared>, private: Vec<u8>) -> Lease {
-        let ctx = self.context(&scope, private);
+        let ctx = self.context(scope, private);
         let renewed = guarded(E::NAME, self.ephemeral.renew(&ctx)).await;
         let mut diagnostics = ctx.take_diagnostics();
         let renew_at = renewed.unwrap_or_else(|errors| {
@@ -123,7 +122,7 @@ impl<E: EphemeralResource> AnyEphemeralResource<E::Shared> for TypedEphemeralRes
     }
 
     async fn close(&self, scope: Scope<E::Shared>, private: Vec<u8>) -> Diagnostics {
-        let ctx = self.context(&scope, private);
+        let ctx = self.context(scope, private);
         let closed = guarded(E::NAME, self.ephemeral.close(&ctx)).await;
         collect(&ctx, closed)
     }

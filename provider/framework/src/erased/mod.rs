@@ -11,6 +11,7 @@ mod saved;
 mod validation;
 
 use std::any::Any;
+use std::ffi::OsStr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,29 +24,46 @@ pub use data_source::{AnyDataSource, TypedDataSource};
 pub use ephemeral::{AnyEphemeralResource, TypedEphemeralResource};
 pub use function::{AnyFunction, Parameter, TypedFunction};
 pub use list_resource::{AnyListResource, Bounds, Listed, TypedListResource};
-pub use resource::{AnyResource, Applied, Change, TypedResource, contracts_are_checked};
+pub use resource::{AnyResource, Applied, Change, Planned, TypedResource};
 pub(crate) use validation::check;
 
-use crate::{Context, Diagnostic, Diagnostics, Model, Value};
+use crate::{Context, Deferral, Diagnostic, Diagnostics, Model, Value};
 
 /// What surrounds every operation of a provider.
+#[derive(Debug)]
 pub struct Scope<S> {
     /// What the configuration made, if there was one.
     pub shared: Option<Arc<S>>,
     /// Cancelled on StopProvider.
     pub cancellation: CancellationToken,
+    /// What the host can take.
+    pub client: Client,
+    /// What the module's `provider_meta` says; null if nothing.
+    pub meta: Value,
+    /// Why everything of this provider is deferred.
+    pub deferral: Option<Deferral>,
+    /// Whether what leaves is held against the host's rules.
+    pub checks: bool,
 }
 
-impl<S> Clone for Scope<S> {
-    fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), cancellation: self.cancellation.clone() }
-    }
+/// What a host can take, of what not every host can.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client {
+    /// A deferral for an answer.
+    pub may_defer: bool,
+    /// Write-only attributes.
+    pub write_only: bool,
 }
 
 impl<S> Scope<S> {
+    /// The deferral of the whole provider, for what cannot be done then.
+    pub fn ready(self) -> Result<Self, Diagnostics> {
+        self.deferral.map_or(Ok(self), |deferral| Err(deferral.into()))
+    }
+
     /// The context of one operation that may take `timeout`.
-    pub fn context(&self, timeout: Duration) -> Context<S> {
-        Context::new(self.shared.clone(), self.cancellation.clone(), timeout)
+    pub fn context(self, timeout: Duration) -> Context<S> {
+        Context::new(self, timeout)
     }
 }
 
@@ -72,6 +90,16 @@ pub fn crashed(name: &str, panic: &(dyn Any + Send)) -> Diagnostic {
         .detail(format!("This is a bug in the provider: {text}. Other objects are not affected."))
 }
 
+/// In debug and test builds, and in release where `TFPLUGIN_CHECK_CONTRACTS`
+/// says so.
+pub fn contracts_are_checked() -> bool {
+    cfg!(debug_assertions) || is_asked(std::env::var_os("TFPLUGIN_CHECK_CONTRACTS").as_deref())
+}
+
+fn is_asked(variable: Option<&OsStr>) -> bool {
+    variable.is_some_and(|value| !["", "0", "false", "off"].iter().any(|no| value.eq_ignore_ascii_case(no)))
+}
+
 /// The diagnostics of a result and of the context it was made in.
 pub fn collect<S>(ctx: &Context<S>, result: Result<(), Diagnostics>) -> Diagnostics {
     let mut diagnostics = ctx.take_diagnostics();
@@ -95,4 +123,22 @@ pub fn read_known<M: Model>(value: &Value) -> Result<Option<M>, Diagnostics> {
 /// left out.
 pub fn whole(config: Value) -> Value {
     if config.is_null() { Value::Map(Default::default()) } else { config }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_build_checks_contracts_where_the_variable_says_so() {
+        let asked = |value: &str| is_asked(Some(OsStr::new(value)));
+        assert!(!is_asked(None));
+        for no in ["", "0", "false", "OFF"] {
+            assert!(!asked(no), "{no}");
+        }
+        for yes in ["1", "true", "yes"] {
+            assert!(asked(yes), "{yes}");
+        }
+        assert!(contracts_are_checked(), "this is a test build");
+    }
 }

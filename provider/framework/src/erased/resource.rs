@@ -25,6 +25,8 @@ pub struct Change {
     pub config: Value,
     /// The provider's own bytes beside the state.
     pub private: Vec<u8>,
+    /// Those that the first plan kept, when the host plans again.
+    pub planned_private: Option<Vec<u8>>,
 }
 
 /// The result of a plan.
@@ -132,9 +134,12 @@ impl<R: Resource> TypedResource<R> {
     }
 
     async fn plan_destroy(&self, scope: Scope<R::Shared>, change: Change) -> Planned {
-        let ctx = scope.context(PLAN_TIMEOUT);
-        ctx.set_private(change.private);
+        let deferral = scope.deferral;
+        let ctx = scope.context(PLAN_TIMEOUT).with_private(change.private, change.planned_private);
         let checked = async {
+            if let Some(deferral) = deferral {
+                return Err(deferral.into());
+            }
             let prior = read_model(&change.prior)?;
             guarded(R::NAME, self.resource.plan_destroy(&ctx, &prior)).await
         };
@@ -144,8 +149,8 @@ impl<R: Resource> TypedResource<R> {
 
     async fn delete(&self, scope: Scope<R::Shared>, change: Change) -> Applied {
         let default = self.resource.default_timeouts().delete;
-        let ctx = scope.context(self.timeout(&change.prior, |timeouts| &timeouts.delete, default));
-        ctx.set_private(change.private);
+        let timeout = self.timeout(&change.prior, |timeouts| &timeouts.delete, default);
+        let ctx = scope.context(timeout).with_private(change.private, None);
         let deleted = async {
             let prior = read_model(&change.prior)?;
             guarded(R::NAME, self.resource.delete(&ctx, prior)).await
@@ -167,6 +172,7 @@ impl<R: Resource> TypedResource<R> {
     fn after_change(
         &self,
         ctx: &Context<R::Shared>,
+        checks: bool,
         change: &Change,
         result: Result<R::Model, Failure<R::Model>>,
     ) -> (Value, Diagnostics) {
@@ -184,7 +190,7 @@ impl<R: Resource> TypedResource<R> {
                     diagnostics.extend(broken.into_iter().map(|promise| interrupted_too_early(promise.path)));
                     state
                 } else {
-                    if contracts_are_checked() && !diagnostics.has_errors() {
+                    if checks && !diagnostics.has_errors() {
                         diagnostics.append(contract::applied(self.attributes(), &change.planned, &state));
                     }
                     state
@@ -232,12 +238,6 @@ pub(super) fn read_model<M: Model>(value: &Value) -> Result<M, Diagnostics> {
     M::from_value(value).map_err(Diagnostics::from)
 }
 
-/// In debug and test builds, and in release where `TFPLUGIN_CHECK_CONTRACTS`
-/// is set.
-pub fn contracts_are_checked() -> bool {
-    cfg!(debug_assertions) || std::env::var_os("TFPLUGIN_CHECK_CONTRACTS").is_some()
-}
-
 #[async_trait]
 impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
     fn schema(&self) -> &Schema {
@@ -272,10 +272,16 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         if change.config.is_null() {
             return self.plan_destroy(scope, change).await;
         }
-        let ctx = scope.context(PLAN_TIMEOUT);
-        ctx.set_private(change.private.clone());
+        let (checks, deferral) = (scope.checks, scope.deferral);
+        let ctx = scope.context(PLAN_TIMEOUT).with_private(change.private.clone(), change.planned_private.clone());
         let completed = plan::complete(self.attributes(), &change.config, &change.prior);
-        let (state, asked, result) = match self.plan_hook(&ctx, &change, completed.clone()).await {
+        let hook = async {
+            match deferral {
+                Some(deferral) => Err(deferral.into()),
+                None => self.plan_hook(&ctx, &change, completed.clone()).await,
+            }
+        };
+        let (state, asked, result) = match hook.await {
             Ok((state, asked)) => (write_only::remove(self.attributes(), state), asked, Ok(())),
             Err(errors) => (completed, Vec::new(), Err(errors)),
         };
@@ -285,7 +291,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         }
         let mut diagnostics = collect(&ctx, result);
         diagnostics.append(contract::duplicates(self.attributes(), &state));
-        if contracts_are_checked() && !diagnostics.has_errors() {
+        if checks && !diagnostics.has_errors() {
             diagnostics.append(contract::planned(self.attributes(), &change.config, &change.prior, &state));
         }
         Planned { state, replace: paths, private: ctx.private(), diagnostics }
@@ -302,8 +308,8 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         } else {
             self.timeout(&change.planned, |timeouts| &timeouts.update, defaults.update)
         };
-        let ctx = scope.context(timeout);
-        ctx.set_private(change.private.clone());
+        let checks = scope.checks;
+        let ctx = scope.context(timeout).with_private(change.private.clone(), None);
         let (state, diagnostics) = if !creates && self.only_local_changes(&change) {
             (change.planned, Diagnostics::new())
         } else {
@@ -312,7 +318,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
                 Ok(plan) => guarded(R::NAME, self.resource.update(&ctx, plan)).await,
                 Err(errors) => Err(errors.into()),
             };
-            self.after_change(&ctx, &change, result)
+            self.after_change(&ctx, checks, &change, result)
         };
         let identity = self.identity_of(&state);
         Applied { state, identity, private: ctx.private(), diagnostics }
@@ -320,8 +326,8 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
 
     async fn read(&self, scope: Scope<R::Shared>, state: Value, private: Vec<u8>) -> Reading {
         let default = self.resource.default_timeouts().read;
-        let ctx = scope.context(self.timeout(&state, |timeouts| &timeouts.read, default));
-        ctx.set_private(private);
+        let timeout = self.timeout(&state, |timeouts| &timeouts.read, default);
+        let ctx = scope.context(timeout).with_private(private, None);
         let result = match read_model(&state) {
             Ok(model) => guarded(R::NAME, self.resource.read(&ctx, model)).await,
             Err(errors) => Err(errors),

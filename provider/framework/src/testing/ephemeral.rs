@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tonic::Request;
 
-use super::{Config, broken, wire};
+use super::{Client, Config, broken, wire};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as _;
 use crate::server::service::Service;
@@ -29,6 +29,7 @@ impl<P: Provider> Ephemeral<P> {
         service: Service<P>,
         name: &str,
         kind: &Type,
+        client: Client,
         config: impl Config,
     ) -> Result<Self, Diagnostics> {
         let config = wire::encode(&config.into_value(kind));
@@ -36,9 +37,14 @@ impl<P: Provider> Ephemeral<P> {
             proto::validate_ephemeral_resource_config::Request { type_name: name.into(), config: config.clone() };
         let answer = service.validate_ephemeral_resource_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
-        let request = proto::open_ephemeral_resource::Request { type_name: name.into(), config, ..Default::default() };
+        let request = proto::open_ephemeral_resource::Request {
+            type_name: name.into(),
+            config,
+            client_capabilities: client.capabilities(),
+        };
         let opened = wire::answer(service.open_ephemeral_resource(Request::new(request)).await)?;
         wire::diagnostics(opened.diagnostics).into_result()?;
+        client.not_deferred(opened.deferred)?;
         let result = wire::decode(opened.result, kind)?;
         if result.is_null() || !result.is_wholly_known() {
             return Err(broken("Invalid result", "Every attribute must be known once it is open."));

@@ -2,13 +2,13 @@
 
 use tonic::Request;
 
-use super::{Config, broken, wire};
+use super::{Client, Config, broken, wire};
 use crate::plan::contract;
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as _;
 use crate::schema::Attribute;
 use crate::server::service::Service;
-use crate::{AttributePath, Diagnostics, MoveSource, Provider, Type, Value};
+use crate::{AttributePath, Deferral, Diagnostics, MoveSource, Provider, Type, Value};
 
 /// What a plan is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +36,16 @@ pub struct Step {
     pub replace: Vec<AttributePath>,
     /// Warnings on the way.
     pub warnings: Diagnostics,
+    /// Why it cannot be planned in this run.
+    pub deferred: Option<Deferral>,
     private: Vec<u8>,
 }
 
 /// One instance of a resource, with the state that a host keeps of it.
 pub struct Instance<P: Provider> {
     service: Service<P>,
+    client: Client,
+    meta: Value,
     name: String,
     attributes: Vec<Attribute>,
     kind: Type,
@@ -53,10 +57,12 @@ pub struct Instance<P: Provider> {
 }
 
 impl<P: Provider> Instance<P> {
-    pub(super) fn new(service: Service<P>, name: &str) -> Self {
+    pub(super) fn new(service: Service<P>, name: &str, client: Client, meta: Value) -> Self {
         let (attributes, kind, identity_kind) = service.resource_types(name);
         Self {
             service,
+            client,
+            meta,
             name: name.to_owned(),
             attributes,
             kind,
@@ -89,7 +95,7 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// What is wrong with it.
     pub async fn validate(&self, config: impl Config) -> Result<Diagnostics, Diagnostics> {
-        self.check(&config.into_value(&self.kind), true).await
+        self.check(&config.into_value(&self.kind), self.client).await
     }
 
     /// Checks a configuration for a host that knows no write-only attributes.
@@ -97,17 +103,14 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// What is wrong with it, set write-only attributes among that.
     pub async fn validate_for_older_host(&self, config: impl Config) -> Result<Diagnostics, Diagnostics> {
-        self.check(&config.into_value(&self.kind), false).await
+        self.check(&config.into_value(&self.kind), Client { write_only: false, ..self.client }).await
     }
 
-    async fn check(&self, config: &Value, write_only: bool) -> Result<Diagnostics, Diagnostics> {
+    async fn check(&self, config: &Value, client: Client) -> Result<Diagnostics, Diagnostics> {
         let request = proto::validate_resource_config::Request {
             type_name: self.name.clone(),
             config: wire::encode(config),
-            client_capabilities: Some(proto::ClientCapabilities {
-                write_only_attributes_allowed: write_only,
-                ..Default::default()
-            }),
+            client_capabilities: client.capabilities(),
         };
         let answer = self.service.validate_resource_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()
@@ -119,16 +122,17 @@ impl<P: Provider> Instance<P> {
     /// What is wrong with it, or with the plan.
     pub async fn plan(&mut self, config: impl Config) -> Result<Step, Diagnostics> {
         let config = config.into_value(&self.kind);
-        self.check(&config, true).await?;
+        self.check(&config, self.client).await?;
         self.refresh().await?;
-        self.plan_change(&config).await
+        self.plan_change(&config, None).await
     }
 
-    async fn plan_change(&self, config: &Value) -> Result<Step, Diagnostics> {
+    /// Plans; within an apply with the private bytes of the first plan.
+    async fn plan_change(&self, config: &Value, first: Option<&[u8]>) -> Result<Step, Diagnostics> {
         let prior = if self.tainted { &Value::Null } else { &self.state };
-        let mut step = self.ask_plan(prior, config).await?;
+        let mut step = self.ask_plan(prior, config, &self.private, first).await?;
         if !step.replace.is_empty() {
-            let create = self.ask_plan(&Value::Null, config).await?;
+            let create = self.ask_plan(&Value::Null, config, &step.private, None).await?;
             step = Step { action: Action::Replace, replace: step.replace, ..create };
         } else if self.tainted {
             step.action = Action::Replace;
@@ -136,22 +140,33 @@ impl<P: Provider> Instance<P> {
         Ok(step)
     }
 
-    async fn ask_plan(&self, prior: &Value, config: &Value) -> Result<Step, Diagnostics> {
+    async fn ask_plan(
+        &self,
+        prior: &Value,
+        config: &Value,
+        private: &[u8],
+        first: Option<&[u8]>,
+    ) -> Result<Step, Diagnostics> {
+        let first = first.filter(|_| self.client.planned_private).unwrap_or_default();
         let request = proto::plan_resource_change::Request {
             type_name: self.name.clone(),
             prior_state: wire::encode(prior),
             proposed_new_state: wire::encode(config),
             config: wire::encode(config),
-            prior_private: if prior.is_null() { Default::default() } else { self.private.clone().into() },
-            ..Default::default()
+            prior_private: private.to_vec().into(),
+            provider_meta: wire::encode(&self.meta),
+            client_capabilities: self.client.capabilities(),
+            planned_private: first.to_vec().into(),
+            prior_identity: self.wire_identity(),
         };
         let answer = wire::answer(self.service.plan_resource_change(Request::new(request)).await)?;
         let warnings = wire::diagnostics(answer.diagnostics).into_result()?;
         let planned = wire::decode(answer.planned_state, &self.kind)?;
+        let deferred = self.client.deferral(answer.deferred)?;
         if config.is_null() != planned.is_null() {
             return Err(broken("Invalid plan", "An object is planned exactly if one is configured."));
         }
-        if !config.is_null() {
+        if !config.is_null() && deferred.is_none() {
             contract::planned(&self.attributes, config, prior, &planned).into_result()?;
         }
         let action = match (prior.is_null(), planned.is_null()) {
@@ -162,7 +177,7 @@ impl<P: Provider> Instance<P> {
             (false, false) => Action::Update,
         };
         let replace = answer.requires_replace.into_iter().map(wire::path).collect();
-        Ok(Step { action, planned, replace, warnings, private: answer.planned_private.to_vec() })
+        Ok(Step { action, planned, replace, warnings, deferred, private: answer.planned_private.to_vec() })
     }
 
     /// Validates, refreshes, plans, plans again, applies; then refreshes and
@@ -175,7 +190,7 @@ impl<P: Provider> Instance<P> {
         let config = config.into_value(&self.kind);
         let step = self.apply_unchecked(config.clone()).await?;
         self.refresh().await?;
-        let again = self.plan_change(&config).await?;
+        let again = self.plan_change(&config, None).await?;
         if again.action != Action::NoOp {
             let differences = self.differences(&again.planned);
             return Err(broken(
@@ -194,7 +209,10 @@ impl<P: Provider> Instance<P> {
     pub async fn apply_unchecked(&mut self, config: impl Config) -> Result<Step, Diagnostics> {
         let config = config.into_value(&self.kind);
         let first = self.plan(config.clone()).await?;
-        let mut step = self.plan_change(&config).await?;
+        if let Some(deferral) = first.deferred {
+            return Err(deferral.into());
+        }
+        let mut step = self.plan_change(&config, Some(&first.private)).await?;
         if first.action != step.action && !(first.action == Action::Update && step.action == Action::NoOp) {
             let detail = format!("First {:?}, then {:?}.", first.action, step.action);
             return Err(broken("The second plan is another", detail));
@@ -217,7 +235,7 @@ impl<P: Provider> Instance<P> {
     /// What the provider says is wrong; the state is kept.
     pub async fn destroy(&mut self) -> Result<Step, Diagnostics> {
         self.refresh().await?;
-        let mut step = self.ask_plan(&self.state, &Value::Null).await?;
+        let mut step = self.ask_plan(&self.state, &Value::Null, &self.private, None).await?;
         if step.action == Action::Delete {
             step.warnings.append(self.run(&Value::Null, &Value::Null, step.private.clone()).await?);
         }
@@ -233,7 +251,7 @@ impl<P: Provider> Instance<P> {
             config: wire::encode(config),
             planned_private: private.into(),
             planned_identity: self.wire_identity(),
-            ..Default::default()
+            provider_meta: wire::encode(&self.meta),
         };
         let answer = wire::answer(self.service.apply_resource_change(Request::new(request)).await)?;
         let found = wire::diagnostics(answer.diagnostics);
@@ -338,10 +356,12 @@ impl<P: Provider> Instance<P> {
             current_state: wire::encode(&current),
             private: self.private.clone().into(),
             current_identity: self.wire_identity(),
-            ..Default::default()
+            provider_meta: wire::encode(&self.meta),
+            client_capabilities: self.client.capabilities(),
         };
         let answer = wire::answer(self.service.read_resource(Request::new(request)).await)?;
         let warnings = wire::diagnostics(answer.diagnostics).into_result()?;
+        self.client.not_deferred(answer.deferred)?;
         let state = wire::decode(answer.new_state, &self.kind)?;
         if !state.is_wholly_known() {
             return Err(broken("Invalid state", "A read may not leave values unknown."));
@@ -378,9 +398,14 @@ impl<P: Provider> Instance<P> {
         self.take_over(request).await
     }
 
-    async fn take_over(&mut self, request: proto::import_resource_state::Request) -> Result<Diagnostics, Diagnostics> {
+    async fn take_over(
+        &mut self,
+        mut request: proto::import_resource_state::Request,
+    ) -> Result<Diagnostics, Diagnostics> {
+        request.client_capabilities = self.client.capabilities();
         let answer = wire::answer(self.service.import_resource_state(Request::new(request)).await)?;
         let mut warnings = wire::diagnostics(answer.diagnostics).into_result()?;
+        self.client.not_deferred(answer.deferred)?;
         let imported = answer.imported_resources.into_iter().next();
         let imported = imported.ok_or_else(|| broken("Nothing was imported", "The provider returned no object."))?;
         self.state = wire::decode(imported.state, &self.kind)?;

@@ -42,6 +42,7 @@
 //! # Ok::<(), Diagnostics>(()) }).unwrap();
 //! ```
 
+mod client;
 mod ephemeral;
 mod lifecycle;
 mod streams;
@@ -56,6 +57,7 @@ use crate::schema::object_type;
 use crate::server::service::Service;
 use crate::{Diagnostic, Diagnostics, Model, Provider, Type, Value};
 
+pub use client::Client;
 pub use ephemeral::Ephemeral;
 pub use lifecycle::{Action, Instance, Step};
 pub use streams::{Invoked, Listed};
@@ -86,6 +88,9 @@ impl Config for Json {
 /// A provider and its host in one process.
 pub struct Host<P: Provider> {
     service: Service<P>,
+    client: Client,
+    /// `provider_meta` of the module that is run.
+    meta: Value,
 }
 
 impl<P: Provider> Host<P> {
@@ -97,7 +102,25 @@ impl<P: Provider> Host<P> {
         let service = Service::new(provider);
         let problems = service.schema_problems();
         assert!(problems.is_empty(), "a host would refuse this provider: {}", problems.join("; "));
-        Self { service }
+        Self { service, client: Client::default(), meta: Value::Null }
+    }
+
+    /// The same as a host of another kind.
+    #[must_use]
+    pub fn under(self, client: Client) -> Self {
+        Self { client, ..self }
+    }
+
+    /// The same for a module with a `provider_meta` block.
+    ///
+    /// # Panics
+    /// If the provider declares none.
+    #[must_use]
+    pub fn in_module(self, meta: impl Config) -> Self {
+        let Some(kind) = self.service.meta_type() else {
+            panic!("this provider has no provider_meta");
+        };
+        Self { meta: meta.into_value(kind), ..self }
     }
 
     /// A provider that is configured.
@@ -105,12 +128,24 @@ impl<P: Provider> Host<P> {
     /// # Errors
     /// What is wrong with the configuration.
     pub async fn configured(provider: P, config: impl Config) -> Result<Self, Diagnostics> {
-        let host = Self::new(provider);
+        Self::new(provider).configure(config).await
+    }
+
+    /// The same, configured.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub async fn configure(self, config: impl Config) -> Result<Self, Diagnostics> {
+        let host = self;
         let config = config.into_value(&P::Config::schema().to_type());
         let request = proto::validate_provider_config::Request { config: wire::encode(&config) };
         let answer = host.service.validate_provider_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
-        let request = proto::configure_provider::Request { config: wire::encode(&config), ..Default::default() };
+        let request = proto::configure_provider::Request {
+            config: wire::encode(&config),
+            client_capabilities: host.client.capabilities(),
+            ..Default::default()
+        };
         let answer = host.service.configure_provider(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
         Ok(host)
@@ -121,7 +156,7 @@ impl<P: Provider> Host<P> {
     /// # Panics
     /// If the provider has no resource of the name.
     pub fn resource(&self, name: &str) -> Instance<P> {
-        Instance::new(self.service.clone(), name)
+        Instance::new(self.service.clone(), name, self.client, self.meta.clone())
     }
 
     /// Reads a data source.
@@ -137,9 +172,15 @@ impl<P: Provider> Host<P> {
         let request = proto::validate_data_resource_config::Request { type_name: name.into(), config: config.clone() };
         let answer = self.service.validate_data_resource_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
-        let request = proto::read_data_source::Request { type_name: name.into(), config, ..Default::default() };
+        let request = proto::read_data_source::Request {
+            type_name: name.into(),
+            config,
+            provider_meta: wire::encode(&self.meta),
+            client_capabilities: self.client.capabilities(),
+        };
         let read = wire::answer(self.service.read_data_source(Request::new(request)).await)?;
         wire::diagnostics(read.diagnostics).into_result()?;
+        self.client.not_deferred(read.deferred)?;
         wire::decode(read.state, &kind)
     }
 
@@ -154,7 +195,7 @@ impl<P: Provider> Host<P> {
         let Some(ephemeral) = self.service.registry().ephemeral_resources.get(name) else {
             panic!("no ephemeral resource is named {name}");
         };
-        Ephemeral::open(self.service.clone(), name, ephemeral.kind(), config).await
+        Ephemeral::open(self.service.clone(), name, ephemeral.kind(), self.client, config).await
     }
 
     /// Calls a function. An argument for a parameter of any type needs none.

@@ -104,10 +104,14 @@ impl<P: Provider> Host<P> {
         let request = proto::validate_action_config::Request { action_type: name.into(), config: config.clone() };
         let answer = self.service.validate_action_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
-        let request =
-            proto::plan_action::Request { action_type: name.into(), config: config.clone(), ..Default::default() };
-        let answer = self.service.plan_action(Request::new(request)).await;
-        wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
+        let request = proto::plan_action::Request {
+            action_type: name.into(),
+            config: config.clone(),
+            client_capabilities: self.client.capabilities(),
+        };
+        let answer = wire::answer(self.service.plan_action(Request::new(request)).await)?;
+        wire::diagnostics(answer.diagnostics).into_result()?;
+        self.client.not_deferred(answer.deferred)?;
         let request = proto::invoke_action::Request { action_type: name.into(), config, ..Default::default() };
         let mut events = wire::answer(self.service.invoke_action(Request::new(request)).await)?;
         let mut progress = Vec::new();

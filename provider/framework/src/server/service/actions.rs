@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxStream;
 
-use super::convert::{decode, diagnostics};
+use super::convert::{self, decode, diagnostics};
 use super::{Inner, no_such};
 use crate::action::Progress;
-use crate::erased::AnyAction;
+use crate::erased::{AnyAction, Scope};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::invoke_action::event::{Completed, Progress as Said, Type as Happening};
 use crate::{Diagnostic, Diagnostics, Provider};
@@ -39,13 +39,15 @@ impl<P: Provider> Inner<P> {
 
     pub async fn plan_action(&self, request: proto::plan_action::Request) -> proto::plan_action::Response {
         tracing::debug!(action = request.action_type, "plan");
+        let client = convert::client(request.client_capabilities);
         let planned = async {
             let action = self.action(&request.action_type)?;
             let config = decode(request.config, action.kind())?;
-            Ok::<_, Diagnostics>(action.plan(self.scope(), config).await)
+            Ok::<_, Diagnostics>(action.plan(Scope { client, ..self.scope() }.ready()?, config).await)
         };
         let found = planned.await.unwrap_or_else(|errors| errors);
-        proto::plan_action::Response { diagnostics: diagnostics(found), deferred: None }
+        let (diagnostics, deferred) = convert::deferred(client, found);
+        proto::plan_action::Response { diagnostics, deferred }
     }
 
     /// What the action says, and at last that it is completed. It runs to its

@@ -1,9 +1,10 @@
 //! Between the wire's messages and this crate's types.
 
+use crate::erased::Client;
 use crate::path::Step;
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::attribute_path::step::Selector;
-use crate::{AttributePath, Diagnostic, Diagnostics, Severity, Type, Value};
+use crate::{AttributePath, Deferral, Diagnostic, Diagnostics, Severity, Type, Value};
 
 /// Reads a value in whichever encoding it came. An absent one is null.
 pub fn decode(value: Option<proto::DynamicValue>, kind: &Type) -> Result<Value, Diagnostics> {
@@ -33,6 +34,24 @@ pub fn encode(value: &Value) -> Option<proto::DynamicValue> {
 /// Writes an identity, if there is one.
 pub fn identity(identity: Option<&Value>) -> Option<proto::ResourceIdentityData> {
     identity.map(|identity| proto::ResourceIdentityData { identity_data: encode(identity) })
+}
+
+/// What the host can take. One that says nothing can take nothing.
+pub fn client(capabilities: Option<proto::ClientCapabilities>) -> Client {
+    let can = capabilities.unwrap_or_default();
+    Client { may_defer: can.deferral_allowed, write_only: can.write_only_attributes_allowed }
+}
+
+/// Messages to the user, and the deferral among them where the host takes one.
+pub fn deferred(client: Client, mut found: Diagnostics) -> (Vec<proto::Diagnostic>, Option<proto::Deferred>) {
+    use proto::deferred::Reason;
+    let deferral = if client.may_defer { found.take_deferral() } else { None };
+    let reason = deferral.map(|deferral| match deferral {
+        Deferral::ResourceConfigUnknown => Reason::ResourceConfigUnknown,
+        Deferral::ProviderConfigUnknown => Reason::ProviderConfigUnknown,
+        Deferral::AbsentPrerequisite => Reason::AbsentPrereq,
+    });
+    (diagnostics(found), reason.map(|reason| proto::Deferred { reason: reason.into() }))
 }
 
 /// Messages to the user.

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::convert::{decode, diagnostics, encode};
+use super::convert::{self, decode, diagnostics, encode};
 use super::{Inner, no_such};
-use crate::erased::AnyEphemeralResource;
+use crate::erased::{AnyEphemeralResource, Scope};
 use crate::proto::tfplugin6 as proto;
 use crate::{Diagnostics, Provider};
 
@@ -32,21 +32,26 @@ impl<P: Provider> Inner<P> {
         request: proto::open_ephemeral_resource::Request,
     ) -> proto::open_ephemeral_resource::Response {
         tracing::debug!(ephemeral = request.type_name, "open");
+        let client = convert::client(request.client_capabilities);
         let opened = async {
             let ephemeral = self.ephemeral(&request.type_name)?;
             let config = decode(request.config, ephemeral.kind())?;
-            Ok::<_, Diagnostics>(ephemeral.open(self.scope(), config).await)
+            Ok::<_, Diagnostics>(ephemeral.open(Scope { client, ..self.scope() }.ready()?, config).await)
         };
         match opened.await {
-            Ok(lease) => proto::open_ephemeral_resource::Response {
-                renew_at: lease.renew_at.map(timestamp),
-                result: encode(&lease.result),
-                private: Some(lease.private.into()),
-                diagnostics: diagnostics(lease.diagnostics),
-                deferred: None,
-            },
+            Ok(lease) => {
+                let (diagnostics, deferred) = convert::deferred(client, lease.diagnostics);
+                proto::open_ephemeral_resource::Response {
+                    renew_at: lease.renew_at.map(timestamp),
+                    result: encode(&lease.result),
+                    private: Some(lease.private.into()),
+                    diagnostics,
+                    deferred,
+                }
+            }
             Err(errors) => {
-                proto::open_ephemeral_resource::Response { diagnostics: diagnostics(errors), ..Default::default() }
+                let (diagnostics, deferred) = convert::deferred(client, errors);
+                proto::open_ephemeral_resource::Response { diagnostics, deferred, ..Default::default() }
             }
         }
     }

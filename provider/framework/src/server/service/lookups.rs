@@ -1,6 +1,6 @@
 //! Data sources and functions on the wire.
 
-use super::convert::{decode, diagnostics, encode};
+use super::convert::{self, decode, diagnostics, encode};
 use super::{Inner, no_such};
 use crate::function::FunctionError;
 use crate::proto::tfplugin6 as proto;
@@ -25,14 +25,19 @@ impl<P: Provider> Inner<P> {
         &self,
         request: proto::read_data_source::Request,
     ) -> proto::read_data_source::Response {
+        let client = convert::client(request.client_capabilities);
         let read = async {
             let found = self.registry.data_sources.get(request.type_name.as_str());
             let source = found.ok_or_else(|| no_such("data source", &request.type_name))?;
             let config = decode(request.config, source.kind())?;
-            Ok::<_, Diagnostics>(source.read(self.scope(), config).await)
+            let (scope, mut found) = self.module_scope(client, request.provider_meta)?;
+            let (state, said) = source.read(scope, config).await;
+            found.append(said);
+            Ok::<_, Diagnostics>((state, found))
         };
         let (state, found) = read.await.unwrap_or_else(|errors| (Value::Null, errors));
-        proto::read_data_source::Response { state: encode(&state), diagnostics: diagnostics(found), deferred: None }
+        let (diagnostics, deferred) = convert::deferred(client, found);
+        proto::read_data_source::Response { state: encode(&state), diagnostics, deferred }
     }
 
     pub fn call_function(&self, request: proto::call_function::Request) -> proto::call_function::Response {

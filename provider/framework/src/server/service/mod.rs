@@ -6,8 +6,11 @@ mod convert;
 mod ephemeral;
 mod list_resources;
 mod lookups;
+mod meta;
 mod resources;
 mod schemas;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -18,11 +21,11 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::cached_schema::frame;
-use crate::erased::{PLAN_TIMEOUT, Scope, check, collect, contracts_are_checked, guarded, read_known};
+use crate::erased::{Client, PLAN_TIMEOUT, Scope, check, collect, contracts_are_checked, guarded, read_known};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as ProviderService;
 use crate::schema::{Schema, problems};
-use crate::{Diagnostic, Diagnostics, Model, Provider, Registry, Type, Value};
+use crate::{Deferral, Diagnostic, Diagnostics, Model, Provider, Registry, Type, Value};
 
 /// One provider, as the host calls it.
 pub struct Service<P: Provider>(Arc<Inner<P>>);
@@ -38,10 +41,26 @@ struct Inner<P: Provider> {
     registry: Registry<P::Shared>,
     config_schema: Schema,
     config_type: Type,
-    shared: RwLock<Option<Arc<P::Shared>>>,
+    /// The schema of `provider_meta` and its type, where the provider has one.
+    meta: Option<(Schema, Type)>,
+    configured: RwLock<Configured<P::Shared>>,
+    checks: bool,
     cancellation: Mutex<CancellationToken>,
     framed_schema: OnceLock<Bytes>,
     operations: TaskTracker,
+}
+
+/// What came of the provider's configuration.
+struct Configured<S> {
+    shared: Option<Arc<S>>,
+    /// Why everything is deferred.
+    deferral: Option<Deferral>,
+}
+
+impl<S> Default for Configured<S> {
+    fn default() -> Self {
+        Self { shared: None, deferral: None }
+    }
 }
 
 /// What a host would refuse in the schemas of a provider.
@@ -65,16 +84,27 @@ fn schema_problems<P: Provider>(registry: &Registry<P::Shared>, config: &Schema)
 
 impl<P: Provider> Service<P> {
     pub fn new(provider: P) -> Self {
+        Self::checking(provider, contracts_are_checked())
+    }
+
+    /// With or without the checks of what leaves.
+    pub fn checking(provider: P, checks: bool) -> Self {
         let mut registry = Registry::new();
         provider.register(&mut registry);
         let config_schema = P::Config::schema();
         let config_type = config_schema.to_type();
+        let meta = provider.meta_schema().map(|schema| {
+            let kind = schema.to_type();
+            (schema, kind)
+        });
         Self(Arc::new(Inner {
             provider,
             registry,
             config_schema,
             config_type,
-            shared: RwLock::new(None),
+            meta,
+            configured: RwLock::default(),
+            checks,
             cancellation: Mutex::new(CancellationToken::new()),
             framed_schema: OnceLock::new(),
             operations: TaskTracker::new(),
@@ -83,13 +113,16 @@ impl<P: Provider> Service<P> {
 
     /// What a host would refuse in the schemas.
     pub fn schema_problems(&self) -> Vec<String> {
-        schema_problems::<P>(&self.0.registry, &self.0.config_schema)
+        let mut found = schema_problems::<P>(&self.0.registry, &self.0.config_schema);
+        let meta = self.0.meta.iter().flat_map(|(schema, _)| problems(schema));
+        found.extend(meta.map(|problem| format!("provider_meta: {problem}")));
+        found
     }
 
     /// The schemas, with what a host would refuse in them.
     fn checked_schemas(&self) -> proto::get_provider_schema::Response {
         let mut schemas = self.0.all_schemas();
-        if contracts_are_checked() {
+        if self.0.checks {
             let broken = |problem| Diagnostic::error("This provider's schema is broken").detail(problem);
             schemas.diagnostics = convert::diagnostics(self.schema_problems().into_iter().map(broken).collect());
         }
@@ -104,6 +137,11 @@ impl<P: Provider> Service<P> {
     /// What the configuration made.
     pub fn shared(&self) -> Option<Arc<P::Shared>> {
         self.0.scope().shared
+    }
+
+    /// The type of `provider_meta`, where the provider has one.
+    pub fn meta_type(&self) -> Option<&Type> {
+        self.0.meta.as_ref().map(|(_, kind)| kind)
     }
 
     /// What the provider offers.
@@ -138,9 +176,12 @@ impl<P: Provider> Service<P> {
 
 impl<P: Provider> Inner<P> {
     fn scope(&self) -> Scope<P::Shared> {
-        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (shared, deferral) = {
+            let configured = self.configured.read().unwrap_or_else(PoisonError::into_inner);
+            (configured.shared.clone(), configured.deferral)
+        };
         let cancellation = self.cancellation.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Scope { shared, cancellation }
+        Scope { shared, cancellation, client: Client::default(), meta: Value::Null, deferral, checks: self.checks }
     }
 
     fn config(&self, config: Option<proto::DynamicValue>) -> Result<Value, Diagnostics> {
@@ -159,18 +200,25 @@ impl<P: Provider> Inner<P> {
         checked.await.unwrap_or_else(|errors| errors)
     }
 
-    async fn configure(&self, config: Option<proto::DynamicValue>) -> Diagnostics {
-        let ctx = Scope { shared: None, ..self.scope() }.context(PLAN_TIMEOUT);
+    async fn configure(&self, client: Client, config: Option<proto::DynamicValue>) -> Diagnostics {
+        let ctx = Scope { shared: None, deferral: None, client, ..self.scope() }.context(PLAN_TIMEOUT);
         let made = async {
             let config =
                 crate::plan::propose::object(&self.config_schema.attributes, &self.config(config)?, &Value::Null);
             let config = P::Config::from_value(&config)?;
             guarded(P::NAME, self.provider.configure(&ctx, config)).await
         };
-        let made = made.await.map(|shared| {
-            *self.shared.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shared));
-        });
-        collect(&ctx, made)
+        let mut configured = Configured::default();
+        let made = made.await.map(|shared| configured.shared = Some(Arc::new(shared)));
+        let mut found = collect(&ctx, made);
+        // There is no field for it in the answer: it is given to each operation.
+        if client.may_defer {
+            configured.deferral = found.take_deferral();
+        }
+        if configured.shared.is_some() || configured.deferral.is_some() {
+            *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+        }
+        found
     }
 }
 
@@ -224,7 +272,9 @@ impl<P: Provider> ProviderService for Service<P> {
     ) -> Result<Response<proto::configure_provider::Response>, Status> {
         let request = request.into_inner();
         self.run(|inner| async move {
-            let diagnostics = convert::diagnostics(inner.configure(request.config).await);
+            let diagnostics = convert::diagnostics(
+                inner.configure(convert::client(request.client_capabilities), request.config).await,
+            );
             proto::configure_provider::Response { diagnostics }
         })
         .await

@@ -2,7 +2,7 @@
 
 use super::convert::{self, decode, diagnostics, encode};
 use super::{Inner, no_such};
-use crate::erased::{AnyResource, Applied, Change};
+use crate::erased::{AnyResource, Applied, Change, Client, Planned, Scope};
 use crate::proto::tfplugin6 as proto;
 use crate::resource::{IdentitySchema, Import, MoveSource};
 use crate::schema::{Attribute, Kind, Nesting, object_type};
@@ -20,13 +20,13 @@ impl<P: Provider> Inner<P> {
         let checked = async {
             let resource = self.resource(&request.type_name)?;
             let config = decode(request.config, resource.kind())?;
-            let writes = request.client_capabilities.is_some_and(|client| client.write_only_attributes_allowed);
+            let client = convert::client(request.client_capabilities);
             let mut found = Diagnostics::new();
-            if !writes {
+            if !client.write_only {
                 let attributes = &resource.schema().attributes;
                 refuse_write_only(attributes, &config, &AttributePath::new(), &mut found);
             }
-            found.append(resource.validate(self.scope(), config).await);
+            found.append(resource.validate(Scope { client, ..self.scope() }, config).await);
             Ok::<_, Diagnostics>(found)
         };
         let found = checked.await.unwrap_or_else(|errors| errors);
@@ -107,55 +107,74 @@ impl<P: Provider> Inner<P> {
 
     pub async fn read(&self, request: proto::read_resource::Request) -> proto::read_resource::Response {
         tracing::debug!(resource = request.type_name, "read");
+        let client = convert::client(request.client_capabilities);
         let read = async {
             let resource = self.resource(&request.type_name)?;
             let state = decode(request.current_state.clone(), resource.kind())?;
-            Ok::<_, Diagnostics>(resource.read(self.scope(), state, request.private.to_vec()).await)
+            let (scope, _) = self.module_scope(client, request.provider_meta)?;
+            Ok::<_, Diagnostics>(resource.read(scope.ready()?, state, request.private.to_vec()).await)
         };
         match read.await {
-            Ok(read) => proto::read_resource::Response {
-                new_identity: convert::identity(read.identity.as_ref()).or(request.current_identity),
-                new_state: encode(&read.state),
-                diagnostics: diagnostics(read.diagnostics),
-                private: read.private.into(),
-                deferred: None,
-            },
+            Ok(read) => {
+                let (diagnostics, deferred) = convert::deferred(client, read.diagnostics);
+                proto::read_resource::Response {
+                    new_identity: convert::identity(read.identity.as_ref()).or(request.current_identity),
+                    new_state: encode(&read.state),
+                    diagnostics,
+                    private: read.private.into(),
+                    deferred,
+                }
+            }
             // What cannot be read is kept as it was.
-            Err(errors) => proto::read_resource::Response {
-                new_state: request.current_state,
-                diagnostics: diagnostics(errors),
-                private: request.private,
-                deferred: None,
-                new_identity: request.current_identity,
-            },
+            Err(errors) => {
+                let (diagnostics, deferred) = convert::deferred(client, errors);
+                proto::read_resource::Response {
+                    new_state: request.current_state,
+                    diagnostics,
+                    private: request.private,
+                    deferred,
+                    new_identity: request.current_identity,
+                }
+            }
         }
     }
 
     pub async fn plan(&self, request: proto::plan_resource_change::Request) -> proto::plan_resource_change::Response {
         tracing::debug!(resource = request.type_name, "plan");
+        let client = convert::client(request.client_capabilities);
         let planned = async {
             let resource = self.resource(&request.type_name)?;
-            let private =
-                if request.planned_private.is_empty() { request.prior_private } else { request.planned_private };
+            let prior = decode(request.prior_state, resource.kind())?;
+            let planned_private = (!request.planned_private.is_empty()).then(|| request.planned_private.to_vec());
+            // The bytes of an object that is replaced are not the new one's.
+            let prior_private = if prior.is_null() { Vec::new() } else { request.prior_private.to_vec() };
             let change = Change {
-                prior: decode(request.prior_state, resource.kind())?,
+                prior,
                 // The host's proposal is not read: it is computed here in the
                 // same way, and correctly inside sets.
                 planned: Value::Null,
                 config: decode(request.config, resource.kind())?,
-                private: private.to_vec(),
+                private: planned_private.clone().unwrap_or(prior_private),
+                planned_private,
             };
-            Ok::<_, Diagnostics>(resource.plan(self.scope(), change).await)
+            let (scope, mut found) = self.module_scope(client, request.provider_meta)?;
+            let planned = resource.plan(scope, change).await;
+            found.append(planned.diagnostics);
+            Ok::<_, Diagnostics>(Planned { diagnostics: found, ..planned })
         };
         match planned.await {
-            Ok(planned) => proto::plan_resource_change::Response {
-                planned_state: encode(&planned.state),
-                requires_replace: planned.replace.iter().map(convert::path).collect(),
-                planned_private: planned.private.into(),
-                diagnostics: diagnostics(planned.diagnostics),
-                planned_identity: request.prior_identity,
-                ..Default::default()
-            },
+            Ok(planned) => {
+                let (diagnostics, deferred) = convert::deferred(client, planned.diagnostics);
+                proto::plan_resource_change::Response {
+                    planned_state: encode(&planned.state),
+                    requires_replace: planned.replace.iter().map(convert::path).collect(),
+                    planned_private: planned.private.into(),
+                    diagnostics,
+                    deferred,
+                    planned_identity: request.prior_identity,
+                    ..Default::default()
+                }
+            }
             Err(errors) => proto::plan_resource_change::Response {
                 planned_state: request.proposed_new_state,
                 diagnostics: diagnostics(errors),
@@ -177,8 +196,10 @@ impl<P: Provider> Inner<P> {
                 planned: decode(request.planned_state, resource.kind())?,
                 config: decode(request.config, resource.kind())?,
                 private: request.planned_private.to_vec(),
+                planned_private: None,
             };
-            Ok::<_, Diagnostics>(resource.apply(self.scope(), change).await)
+            let (scope, _) = self.module_scope(Client::default(), request.provider_meta)?;
+            Ok::<_, Diagnostics>(resource.apply(scope, change).await)
         };
         match applied.await {
             Ok(Applied { state, identity, private, diagnostics: found }) => {
@@ -224,6 +245,7 @@ impl<P: Provider> Inner<P> {
     ) -> proto::import_resource_state::Response {
         tracing::debug!(resource = request.type_name, "import");
         let type_name = request.type_name.clone();
+        let client = convert::client(request.client_capabilities);
         let imported = async {
             let resource = self.resource(&request.type_name)?;
             let import =
@@ -231,7 +253,7 @@ impl<P: Provider> Inner<P> {
                     (Some(identity), Some(schema)) => Import::Identity(identity_value(identity, schema)?),
                     _ => Import::Id(request.id),
                 };
-            let read = resource.import(self.scope(), import).await;
+            let read = resource.import(Scope { client, ..self.scope() }.ready()?, import).await;
             if read.diagnostics.has_errors() { Err(read.diagnostics) } else { Ok(read) }
         };
         match imported.await {
@@ -245,8 +267,10 @@ impl<P: Provider> Inner<P> {
                 diagnostics: diagnostics(read.diagnostics),
                 deferred: None,
             },
+            // Deferred without an object: the host makes do with its address.
             Err(errors) => {
-                proto::import_resource_state::Response { diagnostics: diagnostics(errors), ..Default::default() }
+                let (diagnostics, deferred) = convert::deferred(client, errors);
+                proto::import_resource_state::Response { diagnostics, deferred, ..Default::default() }
             }
         }
     }

@@ -27,6 +27,7 @@ impl<P: Provider> Inner<P> {
         let actions = self.registry.actions.iter();
         proto::get_provider_schema::Response {
             provider: Some(schema(&self.config_schema)),
+            provider_meta: self.meta.as_ref().map(|(meta, _)| schema(meta)),
             resource_schemas: resources
                 .map(|(name, resource)| ((*name).into(), resource_schema(resource.as_ref())))
                 .collect(),
