@@ -145,7 +145,7 @@ fn check_variadic(attrs: &[Attr]) -> Result<()> {
 
 fn schema(attr: &Attr) -> Result<TokenStream> {
     let Options { replace, local, not_null, sensitive, write_only, variadic, allow_unknown, .. } = &attr.options;
-    let Options { default, depends_on, validate, same, .. } = &attr.options;
+    let Options { default, depends_on, validate, same, block, min_items, max_items, refined, .. } = &attr.options;
     let (name, kind) = (&attr.name, &attr.field.ty);
     let mode = mode(attr)?;
     let description = doc(&attr.field.attrs);
@@ -155,7 +155,16 @@ fn schema(attr: &Attr) -> Result<TokenStream> {
         Some(path) => quote!(::std::option::Option::Some(#path as fn(&::tfplugin::Value, &::tfplugin::Value) -> bool)),
         None => quote!(<#kind as ::tfplugin::Field>::same()),
     };
-    let (replace, local, not_null) = (replace.is_some(), local.is_some(), not_null.is_some());
+    let block = optional(block.as_ref().map(|_| {
+        let (min_items, max_items) = (min_items.iter(), optional(max_items.as_ref()));
+        quote!(::tfplugin::schema::Block { min_items: 0 #(+ #min_items)*, max_items: #max_items })
+    }));
+    let refined = match (refined, not_null) {
+        (Some(refined), _) => quote!(#refined),
+        (None, Some(_)) => quote!(::tfplugin::Refinement::not_null()),
+        (None, None) => quote!(::tfplugin::Refinement::none()),
+    };
+    let (replace, local) = (replace.is_some(), local.is_some());
     let (sensitive, write_only) = (sensitive.is_some(), write_only.is_some());
     let (variadic, allow_unknown) = (variadic.is_some(), allow_unknown.is_some());
     Ok(quote! {
@@ -171,11 +180,12 @@ fn schema(attr: &Attr) -> Result<TokenStream> {
             allow_unknown: #allow_unknown,
             replace: #replace,
             local: #local || <#kind as ::tfplugin::Field>::LOCAL,
-            not_null: #not_null,
+            refined: #refined,
             default: #default,
             depends_on: &[#(#depends_on),*],
             same: #same,
             validators: ::std::vec![#(#validate),*],
+            block: #block,
         }
     })
 }
@@ -193,7 +203,10 @@ fn mode(attr: &Attr) -> Result<proc_macro2::Ident> {
         (Some(_), _, _) => "Required",
         (None, true, Some(_)) => "OptionalComputed",
         (None, true, None) => "Optional",
+        // Whoever can write a block may.
+        (None, false, Some(_)) if attr.options.block.is_some() => "OptionalComputed",
         (None, false, Some(_)) => "Computed",
+        (None, false, None) if attr.options.block.is_some() => "Optional",
         (None, false, None) => match outer_type(&attr.field.ty).as_deref() {
             Some("Attr") => {
                 return Err(Error::new_spanned(

@@ -22,6 +22,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `local` | a change of nothing but local attributes calls no update |
 /// | `depends_on = ["a", "b"]` | for computed ones: becomes unknown when one of these siblings changes; `["*"]` for any. Without it the prior value is kept |
 /// | `not_null` | for computed ones: never null, and planned as such |
+/// | `refined = <Refinement>` | for computed ones: what is known of it while it is unknown: a prefix, bounds, a number of elements |
+/// | `block` | written as nested blocks, for a model, or a `Vec`, `Set` or `BTreeMap` of one; with `computed`, filled in where left out |
+/// | `min_items = 1`, `max_items = 3` | how many blocks of a list or set there are |
 /// | `sensitive` | hidden in what the host prints |
 /// | `write_only` | never in a plan nor in state; not inside a set |
 /// | `variadic` | the last parameter of a function, a `Vec`: takes what is left; with `optional` its elements may be null |

@@ -1,6 +1,6 @@
 //! The grammar of `#[attr(...)]`, and what makes no sense in it.
 
-use syn::{Attribute, Error, Expr, ExprArray, Ident, LitStr, Path, Result, Token};
+use syn::{Attribute, Error, Expr, ExprArray, Ident, LitInt, LitStr, Path, Result, Token};
 use syn::{parse::ParseStream, punctuated::Punctuated, spanned::Spanned};
 
 use crate::suggest::nearest;
@@ -18,6 +18,10 @@ pub struct Options {
     pub write_only: Option<Ident>,
     pub variadic: Option<Ident>,
     pub allow_unknown: Option<Ident>,
+    pub block: Option<Ident>,
+    pub min_items: Option<LitInt>,
+    pub max_items: Option<LitInt>,
+    pub refined: Option<Expr>,
     pub default: Option<Expr>,
     pub depends_on: Vec<LitStr>,
     pub validate: Vec<Expr>,
@@ -26,7 +30,7 @@ pub struct Options {
     pub deprecated: Option<LitStr>,
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 20] = [
     "required",
     "optional",
     "computed",
@@ -37,6 +41,10 @@ const NAMES: [&str; 16] = [
     "write_only",
     "variadic",
     "allow_unknown",
+    "block",
+    "min_items",
+    "max_items",
+    "refined",
     "default",
     "depends_on",
     "validate",
@@ -78,6 +86,7 @@ impl Options {
             "write_only" => &mut self.write_only,
             "variadic" => &mut self.variadic,
             "allow_unknown" => &mut self.allow_unknown,
+            "block" => &mut self.block,
             _ => return self.read_value(&name, input),
         };
         if flag.replace(name.clone()).is_some() {
@@ -94,6 +103,9 @@ impl Options {
         input.parse::<Token![=]>()?;
         match text.as_str() {
             "default" => self.default = Some(input.parse()?),
+            "min_items" => self.min_items = Some(input.parse()?),
+            "max_items" => self.max_items = Some(input.parse()?),
+            "refined" => self.refined = Some(input.parse()?),
             "same" => self.same = Some(input.parse()?),
             "name" => self.name = Some(input.parse()?),
             "deprecated" => self.deprecated = Some(input.parse()?),
@@ -153,6 +165,52 @@ impl Options {
         }
         if let (None, Some(not_null)) = (&self.computed, &self.not_null) {
             return Err(Error::new(not_null.span(), "`not_null` is for `computed` attributes"));
+        }
+        if let (None, Some(refined)) = (&self.computed, &self.refined) {
+            return Err(Error::new(refined.span(), "`refined` is for `computed` attributes"));
+        }
+        if let (Some(not_null), Some(_)) = (&self.not_null, &self.refined) {
+            return Err(Error::new(not_null.span(), "`refined` says this too: begin it with `Refinement::not_null()`"));
+        }
+        self.check_block()
+    }
+
+    /// Refuses what a nested block cannot be, and what only one can be.
+    fn check_block(&self) -> Result<()> {
+        let bounds = self.min_items.as_ref().or(self.max_items.as_ref());
+        let Some(block) = &self.block else {
+            return match bounds {
+                Some(bounds) => Err(Error::new(
+                    bounds.span(),
+                    "`min_items` and `max_items` are for a `block`; `validate::length` is for any attribute",
+                )),
+                None => Ok(()),
+            };
+        };
+        let flags = [&self.sensitive, &self.write_only, &self.not_null, &self.variadic, &self.allow_unknown];
+        if let Some(flag) = flags.into_iter().flatten().next() {
+            return Err(Error::new(
+                flag.span(),
+                format!("`{flag}` is for attributes; say it of those inside the block"),
+            ));
+        }
+        if let Some(default) = &self.default {
+            return Err(Error::new(
+                default.span(),
+                "a block has no `default`; give one to the attributes inside, or make the block `computed`",
+            ));
+        }
+        if let (Some(computed), Some(_)) = (&self.computed, &self.min_items) {
+            return Err(Error::new(
+                computed.span(),
+                format!("`min_items` excludes `computed`: a `{block}` that may be left out cannot be demanded"),
+            ));
+        }
+        let number = |items: &Option<LitInt>| items.as_ref().map(LitInt::base10_parse::<u32>).transpose();
+        if let (Some(min), Some(max), Some(bounds)) = (number(&self.min_items)?, number(&self.max_items)?, bounds)
+            && min > max
+        {
+            return Err(Error::new(bounds.span(), "`min_items` is greater than `max_items`"));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ mod facts;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Type, Value};
+use crate::{Refinement, Type, Value};
 
 pub use check::problems;
 pub use facts::described;
@@ -50,8 +50,9 @@ pub struct Attribute {
     pub replace: bool,
     /// A change of nothing but local attributes calls no update.
     pub local: bool,
-    /// When computed: not null once known, and planned as such.
-    pub not_null: bool,
+    /// When computed: what is known of it as long as it is unknown. One that is
+    /// not null becomes unknown wherever it is null.
+    pub refined: Refinement,
     /// The value when the configuration has none.
     pub default: Option<Value>,
     /// When computed: the siblings whose change makes it unknown; [`ANY`] for
@@ -61,6 +62,18 @@ pub struct Attribute {
     pub same: Option<fn(&Value, &Value) -> bool>,
     /// What a known, non-null value must hold.
     pub validators: Vec<Validator>,
+    /// Written as nested blocks, where nested objects are not assigned: the
+    /// syntax of older providers.
+    pub block: Option<Block>,
+}
+
+/// How many nested blocks a configuration may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Block {
+    /// The least number of them.
+    pub min_items: u32,
+    /// The greatest number of them; `None` for any.
+    pub max_items: Option<u32>,
 }
 
 /// In [`Attribute::depends_on`]: any other attribute of the object.
@@ -122,11 +135,12 @@ impl Attribute {
             deprecated: None,
             replace: false,
             local: false,
-            not_null: false,
+            refined: Refinement::none(),
             default: None,
             depends_on: &[],
             same: None,
             validators: Vec::new(),
+            block: None,
         }
     }
 
@@ -134,6 +148,12 @@ impl Attribute {
     /// computed on the wire: the host must accept the value it did not send.
     pub fn is_computed(&self) -> bool {
         matches!(self.mode, Mode::Computed | Mode::OptionalComputed) || self.default.is_some()
+    }
+
+    /// Whether it is a list, a set or a map of blocks: never null in a plan or
+    /// in state.
+    pub fn is_block_collection(&self) -> bool {
+        self.block.is_some() && !matches!(self.kind, Kind::Plain(_) | Kind::Nested(Nesting::Single, _))
     }
 
     /// Whether the user may or must set it.

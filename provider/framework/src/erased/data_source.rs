@@ -67,7 +67,8 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
         let mut diagnostics = ctx.take_diagnostics();
         match result {
             Ok(model) => {
-                let state = crate::plan::keep::object(&self.schema.attributes, &config, model.to_value());
+                let state = crate::plan::blocks::fill(&self.schema.attributes, model.to_value());
+                let state = crate::plan::keep::object(&self.schema.attributes, &config, state);
                 (state.nulls_for_unknowns(), diagnostics)
             }
             Err(errors) => {

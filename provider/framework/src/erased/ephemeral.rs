@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 
 use super::{PLAN_TIMEOUT, Scope, check, collect, guarded, read_known};
-use crate::plan::{contract, keep, propose};
+use crate::plan::{blocks, contract, keep, propose};
 use crate::schema::Schema;
 use crate::{Context, Diagnostic, Diagnostics, EphemeralResource, Model, Type, Value};
 
@@ -50,7 +50,7 @@ impl<E: EphemeralResource> TypedEphemeralResource<E> {
 
     fn settle(&self, checks: bool, config: &Value, result: &E::Model) -> (Value, Diagnostics) {
         let attributes = &self.schema.attributes;
-        let result = keep::object(attributes, config, result.to_value());
+        let result = keep::object(attributes, config, blocks::fill(attributes, result.to_value()));
         let mut problems = Diagnostics::new();
         if !result.is_wholly_known() {
             problems.push(

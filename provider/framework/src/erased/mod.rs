@@ -53,6 +53,8 @@ pub struct Client {
     pub may_defer: bool,
     /// Write-only attributes.
     pub write_only: bool,
+    /// Blocks that the provider fills in.
+    pub computed_blocks: bool,
 }
 
 impl<S> Scope<S> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{PLAN_TIMEOUT, Scope, check, collect, crashed, guarded, read_known};
-use crate::plan::{self, contract, keep, merge, replace, write_only};
+use crate::plan::{self, blocks, contract, keep, merge, replace, write_only};
 use crate::resource::{IdentitySchema, Import, MoveSource, Plan};
 use crate::schema::{Attribute, Schema};
 use crate::{
@@ -165,7 +165,8 @@ impl<R: Resource> TypedResource<R> {
     /// Makes what the resource's code returned into state: numbers and
     /// spellings as they were before, write-only attributes null.
     fn settle(&self, earlier: &Value, state: &R::Model) -> Value {
-        let state = keep::object(self.attributes(), earlier, state.to_value());
+        let state = blocks::fill(self.attributes(), state.to_value());
+        let state = keep::object(self.attributes(), earlier, state);
         write_only::remove(self.attributes(), state)
     }
 
@@ -282,7 +283,9 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
             }
         };
         let (state, asked, result) = match hook.await {
-            Ok((state, asked)) => (write_only::remove(self.attributes(), state), asked, Ok(())),
+            Ok((state, asked)) => {
+                (blocks::fill(self.attributes(), write_only::remove(self.attributes(), state)), asked, Ok(()))
+            }
             Err(errors) => (completed, Vec::new(), Err(errors)),
         };
         let mut paths = replace::paths(self.attributes(), &change.prior, &state);
@@ -356,7 +359,10 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         let result = guarded(R::NAME, self.resource.import(&ctx, import)).await;
         let mut diagnostics = ctx.take_diagnostics();
         let state = match result {
-            Ok(model) => write_only::remove(self.attributes(), model.to_value()).nulls_for_unknowns(),
+            Ok(model) => {
+                let state = write_only::remove(self.attributes(), model.to_value()).nulls_for_unknowns();
+                blocks::fill(self.attributes(), state)
+            }
             Err(errors) => {
                 diagnostics.append(errors);
                 Value::Null
@@ -384,7 +390,8 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
             Ok(config) => config?.to_value(),
             Err(panic) => return Err(crashed(R::NAME, panic.as_ref()).into()),
         };
-        Ok(write_only::remove(self.attributes(), config).nulls_for_unknowns())
+        let config = write_only::remove(self.attributes(), config).nulls_for_unknowns();
+        Ok(blocks::fill(self.attributes(), config))
     }
 
     fn identity(&self, state: &Value) -> Option<Value> {

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::resource::{Reading, TypedResource, read_model};
 use super::{Scope, guarded};
-use crate::plan::write_only;
+use crate::plan::{blocks, write_only};
 use crate::resource::MoveSource;
 use crate::schema::object_type;
 use crate::{Diagnostic, Diagnostics, Model, Resource, Type, Value};
@@ -37,7 +37,8 @@ impl<R: Resource> TypedResource<R> {
     pub(super) async fn read_saved(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
         let what = format!("The saved state of this {}", R::NAME);
         let upgrade = |old| guarded(R::NAME, self.resource.upgrade(version, old));
-        read(&what, (version, R::VERSION), json, &self.kind, upgrade).await
+        let state = read(&what, (version, R::VERSION), json, &self.kind, upgrade).await?;
+        Ok(blocks::fill(&self.schema.attributes, state))
     }
 
     pub(super) async fn read_saved_identity(&self, version: i64, json: &[u8]) -> Result<Value, Diagnostics> {
@@ -54,7 +55,10 @@ impl<R: Resource> TypedResource<R> {
         let moved = guarded(R::NAME, self.resource.move_from(&ctx, source)).await;
         let mut diagnostics = ctx.take_diagnostics();
         let state = match moved {
-            Ok(model) => write_only::remove(&self.schema.attributes, model.to_value()).nulls_for_unknowns(),
+            Ok(model) => {
+                let state = write_only::remove(&self.schema.attributes, model.to_value()).nulls_for_unknowns();
+                blocks::fill(&self.schema.attributes, state)
+            }
             Err(errors) => {
                 diagnostics.append(errors);
                 Value::Null

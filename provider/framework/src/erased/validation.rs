@@ -1,5 +1,6 @@
 //! The checks that attributes declare, applied to a configuration.
 
+use crate::plan::blocks;
 use crate::schema::{Attribute, Kind, Nesting, Schema};
 use crate::{AttributePath, Diagnostic, Diagnostics, Value};
 
@@ -20,7 +21,7 @@ fn walk(attributes: &[Attribute], object: &Value, path: &AttributePath, problems
     }
     for attribute in attributes {
         let value = object.get(attribute.name);
-        if value.is_null() {
+        if blocks::is_absent(attribute, value) {
             continue;
         }
         let path = path.attribute(attribute.name);

@@ -89,7 +89,21 @@ fn plan_attribute(
         }
         return;
     }
+    if planned.is_null() && attribute.is_block_collection() {
+        invalid("A list, set or map of blocks is empty where there are none, and not null.");
+        return;
+    }
     if planned == config {
+        return;
+    }
+    if let Value::Unknown(known) = planned
+        && let Some(problem) = known.misfit(&attribute.kind.to_type())
+    {
+        invalid(&format!("The unknown value is refined with what its type does not have: {problem}."));
+        return;
+    }
+    if config.is_unknown() && attribute.block.is_some() {
+        invalid("Blocks that are not known yet must be planned as they are.");
         return;
     }
     if config.is_null() {
@@ -99,7 +113,7 @@ fn plan_attribute(
         return;
     }
     // A spelling of equal meaning may be kept, but only of a value that is there.
-    if planned == prior && !prior.is_null() {
+    if planned == prior && !prior.is_null() && attribute.block.is_none() {
         return;
     }
     match &attribute.kind {
@@ -223,6 +237,11 @@ fn apply_object(
             if !applied.is_null() {
                 problems.push(broken("Invalid state", &path, "A write-only attribute must be null in state."));
             }
+            continue;
+        }
+        if applied.is_null() && attribute.is_block_collection() {
+            let rule = "A list, set or map of blocks is empty where there are none, and not null.";
+            problems.push(broken("Invalid state", &path, rule));
             continue;
         }
         apply_value(&attribute.kind, planned, applied, &path, problems);

@@ -8,6 +8,7 @@
 //! against the rules of the protocol. [`generate`] goes the other way, from an
 //! object to the configuration it would have.
 
+pub mod blocks;
 pub mod contract;
 pub mod generate;
 pub mod keep;

@@ -3,7 +3,7 @@
 
 use super::{complete, contract};
 use crate::schema::{ANY, Attribute, Kind, Mode, Nesting};
-use crate::{Type, Value};
+use crate::{Refinement, Type, Value};
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// By attribute, what it may depend on; never itself.
@@ -54,7 +54,9 @@ impl Random {
             let known = |names: &&&[&str]| names.iter().all(|name| *name == ANY || siblings.contains(name));
             let choices: Vec<_> = DEPENDENCIES[position].iter().filter(known).copied().collect();
             attribute.depends_on = *self.pick::<&'static [&'static str]>(&choices);
-            attribute.not_null = self.one_in(3);
+            if self.one_in(3) {
+                attribute.refined = Refinement::not_null();
+            }
         }
         attribute.write_only = mode == Mode::Optional && attribute.default.is_none() && depth == 0 && self.one_in(6);
         attribute

@@ -51,7 +51,9 @@ fn becomes_unknown(
     let Value::Map(prior) = prior else {
         return true;
     };
-    if attribute.not_null && prior.get(attribute.name).is_none_or(Value::is_null) {
+    if (attribute.refined.is_not_null() || attribute.is_block_collection())
+        && prior.get(attribute.name).is_none_or(Value::is_null)
+    {
         return true;
     }
     let changed = |name: &str| prior.get(name) != planned.get(name);
@@ -66,7 +68,7 @@ fn becomes_unknown(
 
 /// The unknown value of an attribute, with what its declaration says of it.
 pub fn unknown(attribute: &Attribute) -> Value {
-    Value::Unknown(if attribute.not_null { Refinement::not_null() } else { Refinement::none() })
+    Value::Unknown(if attribute.is_block_collection() { Refinement::not_null() } else { attribute.refined.clone() })
 }
 
 fn nested(attribute: &Attribute, config: &Value, prior: &Value, planned: Value) -> Value {

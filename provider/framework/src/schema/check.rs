@@ -1,7 +1,7 @@
 //! What a host refuses in a schema, found before it does.
 
-use super::{Attribute, Kind, Nesting, Schema};
-use crate::Value;
+use super::{Attribute, Block, Kind, Mode, Nesting, Schema};
+use crate::{Type, Value};
 
 /// Names that configurations use for the host's own arguments.
 const RESERVED: [&str; 7] = ["connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioner"];
@@ -16,6 +16,7 @@ pub fn problems(schema: &Schema) -> Vec<String> {
         }
     }
     walk(&schema.attributes, "", false, &mut found);
+    blocks(&schema.attributes, "", true, &mut found);
     found
 }
 
@@ -33,6 +34,9 @@ fn walk(attributes: &[Attribute], within: &str, in_set: bool, found: &mut Vec<St
         if attribute.variadic || attribute.allow_unknown {
             found.push(format!("`{name}` has an option that only a function's parameter can have"));
         }
+        if let Some(problem) = attribute.refined.misfit(&attribute.kind.to_type()) {
+            found.push(format!("`{name}` is refined with what its type does not have: {problem}"));
+        }
         if let Some(default) = &attribute.default {
             if let Some(problem) = misfit(attribute, default) {
                 found.push(format!("the default of `{name}` does not fit its type: {problem}"));
@@ -45,6 +49,52 @@ fn walk(attributes: &[Attribute], within: &str, in_set: bool, found: &mut Vec<St
         if let Kind::Nested(nesting, nested) = &attribute.kind {
             walk(nested, &format!("{name}."), in_set || *nesting == Nesting::Set, found);
         }
+    }
+}
+
+/// What a host refuses in nested blocks, and in sets of nested objects.
+fn blocks(attributes: &[Attribute], within: &str, allowed: bool, found: &mut Vec<String>) {
+    for attribute in attributes {
+        let name = format!("{within}{}", attribute.name);
+        let mut wrong = |problem: &str| found.push(format!("`{name}` {problem}"));
+        let Kind::Nested(nesting, nested) = &attribute.kind else {
+            if attribute.block.is_some() {
+                wrong("is a block, and has no attributes of its own");
+            }
+            continue;
+        };
+        if let Some(bounds) = attribute.block {
+            if !allowed {
+                wrong("is a block inside an attribute; only blocks can have blocks inside");
+            }
+            if bounds.max_items.is_some_and(|max| max < bounds.min_items) {
+                wrong("has a greatest number of blocks below its least");
+            }
+            if matches!(nesting, Nesting::Single | Nesting::Map) && bounds != Block::default() {
+                wrong("has a number of blocks, which only a list or a set of them can have");
+            }
+            if *nesting == Nesting::Map && attribute.mode == Mode::Required {
+                wrong("is a required map of blocks, which the protocol does not know; validate it instead");
+            }
+            if attribute.is_computed() && (bounds.min_items > 0 || !nested.iter().all(Attribute::is_computed)) {
+                wrong("is a computed block: it cannot be demanded, and everything in it must be computed, too");
+            }
+        }
+        let one_type = *nesting == Nesting::Set || attribute.is_block_collection();
+        if one_type && has_dynamic(&attribute.kind.to_type()) {
+            wrong("has values of any type inside, which its elements cannot have");
+        }
+        blocks(nested, &format!("{name}."), attribute.block.is_some(), found);
+    }
+}
+
+fn has_dynamic(kind: &Type) -> bool {
+    match kind {
+        Type::Dynamic => true,
+        Type::List(element) | Type::Set(element) | Type::Map(element) => has_dynamic(element),
+        Type::Object(attributes) => attributes.iter().any(|(_, kind)| has_dynamic(kind)),
+        Type::Tuple(kinds) => kinds.iter().any(has_dynamic),
+        Type::Bool | Type::Number | Type::String => false,
     }
 }
 

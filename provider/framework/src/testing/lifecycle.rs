@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::{Client, Config, broken, wire};
-use crate::plan::contract;
+use crate::plan::{blocks, contract};
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as _;
 use crate::schema::Attribute;
@@ -90,12 +90,17 @@ impl<P: Provider> Instance<P> {
         self.tainted
     }
 
+    /// The configuration as a host sends it.
+    fn configured(&self, config: impl Config, client: Client) -> Value {
+        blocks::configured(&self.attributes, config.into_value(&self.kind), client.computed_blocks)
+    }
+
     /// Checks a configuration.
     ///
     /// # Errors
     /// What is wrong with it.
     pub async fn validate(&self, config: impl Config) -> Result<Diagnostics, Diagnostics> {
-        self.check(&config.into_value(&self.kind), self.client).await
+        self.check(&self.configured(config, self.client), self.client).await
     }
 
     /// Checks a configuration for a host that knows no write-only attributes.
@@ -103,7 +108,8 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// What is wrong with it, set write-only attributes among that.
     pub async fn validate_for_older_host(&self, config: impl Config) -> Result<Diagnostics, Diagnostics> {
-        self.check(&config.into_value(&self.kind), Client { write_only: false, ..self.client }).await
+        let client = Client { write_only: false, ..self.client };
+        self.check(&self.configured(config, client), client).await
     }
 
     async fn check(&self, config: &Value, client: Client) -> Result<Diagnostics, Diagnostics> {
@@ -121,7 +127,7 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// What is wrong with it, or with the plan.
     pub async fn plan(&mut self, config: impl Config) -> Result<Step, Diagnostics> {
-        let config = config.into_value(&self.kind);
+        let config = self.configured(config, self.client);
         self.check(&config, self.client).await?;
         self.refresh().await?;
         self.plan_change(&config, None).await
@@ -187,7 +193,7 @@ impl<P: Provider> Instance<P> {
     /// What the provider says is wrong, or a broken rule of the host. The
     /// state is kept as a host would keep it.
     pub async fn apply(&mut self, config: impl Config) -> Result<Step, Diagnostics> {
-        let config = config.into_value(&self.kind);
+        let config = self.configured(config, self.client);
         let step = self.apply_unchecked(config.clone()).await?;
         self.refresh().await?;
         let again = self.plan_change(&config, None).await?;
@@ -207,7 +213,7 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// As [`Instance::apply`].
     pub async fn apply_unchecked(&mut self, config: impl Config) -> Result<Step, Diagnostics> {
-        let config = config.into_value(&self.kind);
+        let config = self.configured(config, self.client);
         let first = self.plan(config.clone()).await?;
         if let Some(deferral) = first.deferred {
             return Err(deferral.into());

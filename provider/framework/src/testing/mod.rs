@@ -51,6 +51,7 @@ mod wire;
 use serde_json::Value as Json;
 use tonic::Request;
 
+use crate::plan::blocks;
 use crate::proto::tfplugin6 as proto;
 use crate::proto::tfplugin6::provider_server::Provider as _;
 use crate::schema::object_type;
@@ -138,6 +139,7 @@ impl<P: Provider> Host<P> {
     pub async fn configure(self, config: impl Config) -> Result<Self, Diagnostics> {
         let host = self;
         let config = config.into_value(&P::Config::schema().to_type());
+        let config = blocks::configured(&P::Config::attributes(), config, host.client.computed_blocks);
         let request = proto::validate_provider_config::Request { config: wire::encode(&config) };
         let answer = host.service.validate_provider_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;
@@ -168,7 +170,9 @@ impl<P: Provider> Host<P> {
     /// If the provider has no data source of the name.
     pub async fn data_source(&self, name: &str, config: impl Config) -> Result<Value, Diagnostics> {
         let kind = self.service.data_source_type(name);
-        let config = wire::encode(&config.into_value(&kind));
+        let attributes = self.service.registry().data_sources.get(name).map_or(&[][..], |it| &it.schema().attributes);
+        let config = blocks::configured(attributes, config.into_value(&kind), self.client.computed_blocks);
+        let config = wire::encode(&config);
         let request = proto::validate_data_resource_config::Request { type_name: name.into(), config: config.clone() };
         let answer = self.service.validate_data_resource_config(Request::new(request)).await;
         wire::diagnostics(wire::answer(answer)?.diagnostics).into_result()?;

@@ -1,6 +1,10 @@
 //! What is already known of an unknown value.
 
-use super::Number;
+use super::{Number, Type};
+
+/// Bytes of a prefix beyond which it is cut: the hosts refuse a refinement of
+/// more than 1024 in all.
+const MAX_PREFIX: usize = 256;
 
 /// What is known of a value that will only be known after apply.
 ///
@@ -39,10 +43,13 @@ impl Refinement {
         Self::default().edit(|bounds| bounds.null = Some(false))
     }
 
-    /// And it is a string that begins with `prefix`.
+    /// And it is a string that begins with `prefix`. Of a long one no more than
+    /// 256 bytes are promised.
     #[must_use]
     pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
-        self.edit(|bounds| bounds.prefix = Some(prefix.into()))
+        let mut prefix = prefix.into();
+        prefix.truncate(prefix.floor_char_boundary(MAX_PREFIX));
+        self.edit(|bounds| bounds.prefix = Some(prefix))
     }
 
     /// And it is a number from `min` on (`min` itself if `inclusive`).
@@ -93,6 +100,24 @@ impl Refinement {
         self.bounds()?.max_length
     }
 
+    /// Why nothing of the sort can be known of a value of the type.
+    pub(crate) fn misfit(&self, kind: &Type) -> Option<&'static str> {
+        let bounds = self.bounds()?;
+        let (text, number) = (bounds.prefix.is_some(), bounds.min.is_some() || bounds.max.is_some());
+        let length = bounds.min_length.is_some() || bounds.max_length.is_some();
+        match kind {
+            Type::Dynamic => Some("nothing can be known of a value whose type is not"),
+            Type::String => (number || length).then_some("of a string only a prefix can be known"),
+            Type::Number => (text || length).then_some("of a number only bounds can be known"),
+            Type::List(_) | Type::Set(_) | Type::Map(_) => {
+                (text || number).then_some("of a collection only the number of elements can be known")
+            }
+            Type::Bool | Type::Object(_) | Type::Tuple(_) => {
+                (text || number || length).then_some("of this type of value only that it is not null can be known")
+            }
+        }
+    }
+
     pub(crate) fn bounds(&self) -> Option<&Bounds> {
         self.0.as_deref()
     }
@@ -103,5 +128,34 @@ impl Refinement {
             self.0 = None;
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_prefix_is_cut_between_two_characters() {
+        let prefix = Refinement::none().with_prefix("x".repeat(255) + "ä");
+        assert_eq!(prefix.prefix().map(str::len), Some(255));
+    }
+
+    #[test]
+    fn what_can_be_known_depends_on_the_type() {
+        let list = Type::List(Box::new(Type::Bool));
+        let cases = [
+            (Refinement::not_null().with_prefix("a"), Type::String),
+            (Refinement::none().with_min(1, true).with_max(2, false), Type::Number),
+            (Refinement::not_null().with_length(Some(1), None), list),
+        ];
+        for (position, (refinement, _)) in cases.iter().enumerate() {
+            for (other, (_, kind)) in cases.iter().enumerate() {
+                assert_eq!(refinement.misfit(kind).is_none(), position == other, "{refinement:?} {kind:?}");
+            }
+            assert!(refinement.misfit(&Type::Bool).is_some());
+        }
+        assert_eq!(Refinement::not_null().misfit(&Type::Object(Vec::new())), None);
+        assert!(Refinement::not_null().misfit(&Type::Dynamic).is_some());
     }
 }

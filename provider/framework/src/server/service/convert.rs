@@ -39,7 +39,11 @@ pub fn identity(identity: Option<&Value>) -> Option<proto::ResourceIdentityData>
 /// What the host can take. One that says nothing can take nothing.
 pub fn client(capabilities: Option<proto::ClientCapabilities>) -> Client {
     let can = capabilities.unwrap_or_default();
-    Client { may_defer: can.deferral_allowed, write_only: can.write_only_attributes_allowed }
+    Client {
+        may_defer: can.deferral_allowed,
+        write_only: can.write_only_attributes_allowed,
+        computed_blocks: can.computed_blocks_allowed,
+    }
 }
 
 /// Messages to the user, and the deferral among them where the host takes one.

@@ -3,6 +3,7 @@
 use super::convert::{self, decode, diagnostics, encode};
 use super::{Inner, no_such};
 use crate::erased::{AnyResource, Applied, Change, Client, Planned, Scope};
+use crate::plan::blocks;
 use crate::proto::tfplugin6 as proto;
 use crate::resource::{IdentitySchema, Import, MoveSource};
 use crate::schema::{Attribute, Kind, Nesting, object_type};
@@ -25,6 +26,9 @@ impl<P: Provider> Inner<P> {
             if !client.write_only {
                 let attributes = &resource.schema().attributes;
                 refuse_write_only(attributes, &config, &AttributePath::new(), &mut found);
+            }
+            if !client.computed_blocks {
+                refuse_computed_blocks(&resource.schema().attributes, &config, &mut found);
             }
             found.append(resource.validate(Scope { client, ..self.scope() }, config).await);
             Ok::<_, Diagnostics>(found)
@@ -289,6 +293,19 @@ fn saved_json(saved: Option<proto::RawState>) -> Result<serde_json::Value, Diagn
 
 fn identity_value(identity: proto::DynamicValue, schema: &IdentitySchema) -> Result<Value, Diagnostics> {
     decode(Some(identity), &object_type(&schema.attributes))
+}
+
+/// A host that does not know computed blocks would refuse what the provider
+/// puts into one that the user left out.
+fn refuse_computed_blocks(attributes: &[Attribute], config: &Value, found: &mut Diagnostics) {
+    let computed = attributes.iter().filter(|attribute| attribute.block.is_some() && attribute.is_computed());
+    for attribute in computed.filter(|attribute| blocks::is_absent(attribute, config.get(attribute.name))) {
+        found.error_at(
+            attribute.name,
+            format!("`{}` must be written out under this host", attribute.name),
+            "The provider fills in this block where it is left out, which a host can take since Terraform 1.16.",
+        );
+    }
 }
 
 /// A host that does not know write-only attributes would store them.

@@ -76,9 +76,14 @@ impl<P: Provider> Inner<P> {
 
 fn resource_schema<S>(resource: &dyn AnyResource<S>) -> proto::Schema {
     let mut schema = schema(resource.schema());
-    let attributes = schema.block.iter_mut().flat_map(|block| &mut block.attributes);
-    let timeouts = attributes.filter(|attribute| attribute.name == "timeouts").filter_map(|it| it.nested_type.as_mut());
-    for operation in timeouts.flat_map(|nested| &mut nested.attributes) {
+    let Some(block) = schema.block.as_mut() else {
+        return schema;
+    };
+    let assigned = block.attributes.iter_mut().filter(|attribute| attribute.name == "timeouts");
+    let assigned = assigned.filter_map(|it| it.nested_type.as_mut()).flat_map(|nested| &mut nested.attributes);
+    let written = block.block_types.iter_mut().filter(|block| block.type_name == "timeouts");
+    let written = written.filter_map(|it| it.block.as_mut()).flat_map(|block| &mut block.attributes);
+    for operation in assigned.chain(written) {
         if let Some(default) = resource.default_timeouts().of(&operation.name) {
             operation.description.push_str(&format!(" Default: `\"{}\"`.", Span::from(default)));
         }
@@ -95,15 +100,51 @@ fn schema(schema: &Schema) -> proto::Schema {
         version: schema.version,
         block: Some(proto::schema::Block {
             version: schema.version,
-            attributes: schema.attributes.iter().map(attribute).collect(),
-            block_types: Vec::new(),
             description: schema.description.clone(),
-            description_kind: proto::StringKind::Markdown.into(),
             deprecated: schema.deprecated.is_some(),
             deprecation_message: schema.deprecated.clone().unwrap_or_default(),
-            computed: false,
+            ..block(&schema.attributes)
         }),
     }
+}
+
+fn block(attributes: &[Attribute]) -> proto::schema::Block {
+    let (blocks, assigned): (Vec<_>, Vec<_>) = attributes.iter().partition(|attribute| attribute.block.is_some());
+    proto::schema::Block {
+        attributes: assigned.into_iter().map(attribute).collect(),
+        block_types: blocks.into_iter().filter_map(nested_block).collect(),
+        description_kind: proto::StringKind::Markdown.into(),
+        ..Default::default()
+    }
+}
+
+/// The blocks of one name. Hosts before Terraform 1.16 take no note of
+/// `computed`; see `refuse_computed_blocks`.
+fn nested_block(attribute: &Attribute) -> Option<proto::schema::NestedBlock> {
+    use proto::schema::nested_block::NestingMode;
+    let (Some(bounds), Kind::Nested(nesting, nested)) = (attribute.block, &attribute.kind) else {
+        return None;
+    };
+    let required = u32::from(attribute.mode == Mode::Required);
+    let (mode, min_items, max_items) = match nesting {
+        Nesting::Single => (NestingMode::Single, required, required),
+        Nesting::List => (NestingMode::List, bounds.min_items.max(required), bounds.max_items.unwrap_or(0)),
+        Nesting::Set => (NestingMode::Set, bounds.min_items.max(required), bounds.max_items.unwrap_or(0)),
+        Nesting::Map => (NestingMode::Map, 0, 0),
+    };
+    Some(proto::schema::NestedBlock {
+        type_name: attribute.name.into(),
+        block: Some(proto::schema::Block {
+            description: described(attribute),
+            deprecated: attribute.deprecated.is_some(),
+            deprecation_message: attribute.deprecated.unwrap_or_default().into(),
+            computed: attribute.is_computed(),
+            ..block(nested)
+        }),
+        nesting: mode.into(),
+        min_items: min_items.into(),
+        max_items: max_items.into(),
+    })
 }
 
 fn attribute(attribute: &Attribute) -> proto::schema::Attribute {
