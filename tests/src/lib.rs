@@ -1,13 +1,14 @@
 //! What the end-to-end tests share: a directory with a configuration, a real
 //! core to apply it with, and the runtime it leaves behind.
 
+pub mod kubernetes;
 mod project;
 
 pub use project::{Core, Plan, Project, interrupt, kill};
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 /// The repository.
@@ -43,4 +44,9 @@ pub fn tool(name: &str) -> PathBuf {
     }
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
+}
+
+/// What a program printed.
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

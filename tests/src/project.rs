@@ -13,7 +13,7 @@ use falaj_api::{
 };
 use serde_json::Value;
 
-use crate::{built, repository, tool};
+use crate::{built, kubernetes::Node, repository, text, tool};
 
 /// Who reads the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub struct Project {
     dir: tempfile::TempDir,
     core: Core,
     environment: Vec<(String, String)>,
+    node: Option<&'static Node>,
 }
 
 /// What a plan says.
@@ -74,7 +75,7 @@ impl Project {
     #[must_use]
     pub fn new(core: Core, configuration: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("falaj-test-").tempdir().unwrap();
-        let project = Self { dir, core, environment: Vec::new() };
+        let project = Self { dir, core, environment: Vec::new(), node: None };
         fs::DirBuilder::new().mode(0o700).create(project.path("data")).unwrap();
         let mut key =
             fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(project.path("key")).unwrap();
@@ -94,6 +95,13 @@ impl Project {
     /// Sets a variable of the environment that the core runs in.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Has the core run where it reaches a Kubernetes node; `KUBECONFIG` is its
+    /// administrator's.
+    pub fn on(&mut self, node: &'static Node) {
+        self.node = Some(node);
+        self.set("KUBECONFIG", &node.kubeconfig().to_string_lossy());
     }
 
     #[must_use]
@@ -129,7 +137,8 @@ impl Project {
     /// The core, ready to run.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.core.program());
+        let program = self.core.program();
+        let mut command = self.node.map_or_else(|| Command::new(&program), |node| node.command(&program));
         command.args(arguments).current_dir(self.dir.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TF_")) {
             command.env_remove(name);
@@ -348,8 +357,4 @@ fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = pid {
         let _ = rustix::process::kill_process(pid, signal);
     }
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -31,3 +31,33 @@ need() {
         return 1
     }
 }
+
+# go_build OUT LDFLAGS PACKAGE...: builds programs with the go.mod and go.sum in
+# the tool's folder, without C; an OUT that ends in / is a folder.
+go_build() {
+    local out=$1 flags=$2
+    shift 2
+    need go "install Go 1.26"
+    cd "$tool_source"
+    GOWORK=off GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="${FALAJ_GOFLAGS:-}" go build \
+        -buildvcs=false -trimpath -ldflags "-s -w $flags" -o "$out" "$@"
+}
+
+# debian_packages DIR PACKAGE...: unpacks packages of this Debian below DIR, with
+# lists and a cache of packages of its own: nothing is installed on the machine.
+debian_packages() {
+    local into=$1 work found
+    shift
+    need apt-get "these packages come from Debian"
+    need dpkg-deb "these packages come from Debian"
+    work=$(mktemp -d)
+    mkdir -p "$work"/lists/partial "$work"/archives/partial "$work"/debs "$into"
+    local apt=(apt-get -qq -o "Dir::State=$work" -o "Dir::State::lists=$work/lists"
+        -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$work" -o APT::Sandbox::User=root)
+    "${apt[@]}" update
+    (cd "$work/debs" && "${apt[@]}" download "$@")
+    for found in "$work"/debs/*.deb; do
+        dpkg-deb --extract "$found" "$into"
+    done
+    rm -rf "$work"
+}

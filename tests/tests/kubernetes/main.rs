@@ -1,0 +1,5 @@
+//! What runs on Kubernetes, on a real one. In one program, so that its tests share
+//! a node: `falaj_tests::kubernetes::Node`.
+
+mod node;
+mod simulated;
