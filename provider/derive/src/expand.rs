@@ -3,7 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Lit, LitStr, Meta, Result, Type};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, GenericArgument, Lit, LitStr, Meta,
+    PathArguments, Result, Type,
+};
 
 use crate::options::Options;
 use crate::suggest::nearest;
@@ -30,6 +33,7 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
     let attrs = fields.iter().map(read).collect::<Result<Vec<_>>>()?;
     check_dependencies(&attrs)?;
     check_variadic(&attrs)?;
+    check_block_types(&attrs)?;
 
     let model = &input.ident;
     let description = doc(&input.attrs);
@@ -125,6 +129,35 @@ fn check_dependencies(attrs: &[Attr]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A block holds attributes of its own, which these types do not have.
+fn check_block_types(attrs: &[Attr]) -> Result<()> {
+    const PLAIN: [&str; 9] = ["String", "bool", "i32", "i64", "u32", "u64", "f64", "Number", "Value"];
+    for attr in attrs.iter().filter(|attr| attr.options.block.is_some()) {
+        let kind = innermost(&attr.field.ty);
+        if outer_type(kind).is_some_and(|name| PLAIN.contains(&name.as_str())) {
+            return Err(Error::new_spanned(
+                kind,
+                "a block holds a struct with `#[derive(Model)]`, or a `Vec`, `Set` or `BTreeMap<String, _>` of one",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The type inside all that wraps and collects it.
+fn innermost(kind: &Type) -> &Type {
+    let Type::Path(path) = kind else {
+        return kind;
+    };
+    match path.path.segments.last().map(|segment| &segment.arguments) {
+        Some(PathArguments::AngleBracketed(arguments)) => match arguments.args.last() {
+            Some(GenericArgument::Type(inner)) => innermost(inner),
+            _ => kind,
+        },
+        _ => kind,
+    }
 }
 
 /// A variadic parameter takes what is left, so it is the last and a list.

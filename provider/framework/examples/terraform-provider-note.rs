@@ -9,6 +9,9 @@
 //! }
 //! ```
 
+#[path = "note/shelf.rs"]
+mod shelf;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ use serde_json::{Value as Json, json};
 use tfplugin::{
     Action, Attr, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Failure, Field, Found, Function,
     FunctionError, IdentitySchema, Import, Interrupted, ListResource, Model, MoveSource, Opened, Plan, Progress,
-    Provider, Query, Refinement, Registry, Resource, Set, Span, Timeouts, Value, validate,
+    Provider, Query, Refinement, Registry, Resource, Set, Span, Timeouts, Value, schema::Schema, validate,
 };
 
 fn main() -> ExitCode {
@@ -57,9 +60,13 @@ impl Provider for NoteProvider {
     const NAME: &'static str = "note";
 
     fn register(&self, registry: &mut Registry<Notes>) {
-        registry.resource(Note).resource(Memo).data_source(Count).ephemeral_resource(Key);
+        registry.resource(Note).resource(Memo).resource(shelf::Shelf).data_source(Count).ephemeral_resource(Key);
         registry.list_resource(NoteList).action(Copy);
         registry.function(Shout).function(Letter).function(Describe).function(Label).function(Tidy);
+    }
+
+    fn meta_schema(&self) -> Option<Schema> {
+        Some(shelf::Meta::schema())
     }
 
     async fn configure(&self, _ctx: &Context<Notes>, config: Config) -> Result<Notes, Diagnostics> {

@@ -6,8 +6,9 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +27,16 @@ use tfplugin::proto::plugin::Empty;
 use tfplugin::proto::plugin::grpc_controller_client::GrpcControllerClient;
 use tfplugin::proto::tfplugin6::provider_client::ProviderClient;
 use tfplugin::proto::tfplugin6::{get_provider_schema, stop_provider};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::{Channel, Endpoint};
 
 const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
+
+trait Io: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
+/// A connection of either kind.
+type Stream = Pin<Box<dyn Io>>;
 
 /// A host's certificate as go-plugin makes it: P-521, its own authority.
 struct Identity {
@@ -82,12 +88,15 @@ impl Running {
         Self::start(&[("PLUGIN_CLIENT_CERT", &host.certificate.pem())])
     }
 
-    async fn socket(&self) -> UnixStream {
-        UnixStream::connect(&self.socket).await.expect("the socket is there")
+    async fn socket(&self) -> Stream {
+        match self.fields[2].as_str() {
+            "unix" => Box::pin(UnixStream::connect(&self.socket).await.expect("the socket is there")),
+            _ => Box::pin(TcpStream::connect(&self.fields[3]).await.expect("the port is open")),
+        }
     }
 
     /// Connects over TLS, with or without a certificate.
-    async fn tls(&self, client: Option<&Identity>) -> std::io::Result<tokio_rustls::client::TlsStream<UnixStream>> {
+    async fn tls(&self, client: Option<&Identity>) -> std::io::Result<tokio_rustls::client::TlsStream<Stream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone().expect("a certificate in the handshake")).expect("a root");
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -135,7 +144,7 @@ impl Drop for Running {
     }
 }
 
-async fn answers(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) -> bool {
+async fn answers(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
     // The preface and an empty SETTINGS frame: a server answers with its own.
     let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     if stream.write_all(hello).await.is_err() {
@@ -191,8 +200,30 @@ async fn the_host_is_served() {
 #[tokio::test]
 async fn nobody_else_is_served() {
     let host = Identity::new();
-    let running = Running::for_host(&host);
-    assert!(running.is_served(Some(&host)).await, "the check itself works");
+    nobody_else_than(&host, &Running::for_host(&host)).await;
+}
+
+#[tokio::test]
+async fn nobody_else_is_served_by_a_port_either() {
+    let host = Identity::new();
+    let running = Running::start(&[
+        ("PLUGIN_CLIENT_CERT", &host.certificate.pem()),
+        ("TFPLUGIN_TRANSPORT", "tcp"),
+        ("PLUGIN_MIN_PORT", "10000"),
+        ("PLUGIN_MAX_PORT", "25000"),
+    ]);
+    assert_eq!(running.fields[2], "tcp");
+    let port = running.fields[3].strip_prefix("127.0.0.1:").and_then(|port| port.parse::<u16>().ok());
+    assert!(port.is_some_and(|port| (10_000..=25_000).contains(&port)), "{port:?}");
+    nobody_else_than(&host, &running).await;
+
+    let mut provider = ProviderClient::new(running.channel(&host).await);
+    let schema = provider.get_provider_schema(get_provider_schema::Request {}).await.expect("a schema").into_inner();
+    assert!(schema.resource_schemas.contains_key("note_note"));
+}
+
+async fn nobody_else_than(host: &Identity, running: &Running) {
+    assert!(running.is_served(Some(host)).await, "the check itself works");
 
     assert!(!running.is_served(None).await, "without a certificate");
     assert!(!running.is_served(Some(&Identity::new())).await, "with another certificate of the same names");
@@ -201,7 +232,7 @@ async fn nobody_else_is_served() {
     assert!(!answers(running.socket().await).await, "in plain text");
 
     // None of them kept the host out.
-    assert!(running.is_served(Some(&host)).await);
+    assert!(running.is_served(Some(host)).await);
 }
 
 #[tokio::test]
@@ -211,6 +242,31 @@ async fn the_socket_is_in_a_directory_of_this_user_alone() {
     assert_eq!(directory.parent(), Some(running.parent.path()));
     let mode = fs::metadata(directory).expect("the directory").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn the_group_that_the_host_names_may_use_the_socket() {
+    let host = Identity::new();
+    // Root may give it to any group, another user to the own ones.
+    let own = fs::metadata(tempfile::tempdir().expect("a directory").path()).expect("its owner").gid();
+    let group = if own == 0 { 65_534 } else { own };
+    let pem = host.certificate.pem();
+    let running = Running::start(&[("PLUGIN_CLIENT_CERT", &pem), ("PLUGIN_UNIX_SOCKET_GROUP", &group.to_string())]);
+    let directory = running.socket.parent().expect("a directory");
+    for (path, expected) in [(directory, 0o710), (running.socket.as_path(), 0o660)] {
+        let found = fs::metadata(path).expect("it is there");
+        assert_eq!((found.gid(), found.permissions().mode() & 0o777), (group, expected), "{path:?}");
+    }
+    nobody_else_than(&host, &running).await;
+
+    let output = command()
+        .env("TF_PLUGIN_MAGIC_COOKIE", COOKIE)
+        .env("PLUGIN_CLIENT_CERT", &pem)
+        .env("PLUGIN_UNIX_SOCKET_GROUP", "no such group")
+        .output()
+        .expect("it runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not in /etc/group"), "{output:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod common;
 mod workspace;
 
 use std::fs;
+use std::io::BufRead;
 
 use serde_json::Value as Json;
 use workspace::{Workspace, release, signal, start, text, wait_for};
@@ -154,7 +155,8 @@ fn a_crash_in_one_note_leaves_the_others_alone() {
     let other = "resource \"note_note\" \"other\" {\n title = \"other\"\n}\n";
     let workspace = Workspace::new(&(NOTE.replace("hello", "panic") + other));
     let output = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
-    assert!(output.contains("The provider crashed in note_note"), "{output}");
+    assert!(output.contains("The provider crashed in note_note (id `note/first/...`)"), "{output}");
+    assert!(output.contains("with note_note.a"), "{output}");
     assert_eq!(workspace.saved("other")["attributes"]["revision"], 1);
 }
 
@@ -345,6 +347,122 @@ fn a_provider_does_not_outlive_a_killed_terraform() {
     apply.kill().expect("terraform is killed");
     apply.wait().expect("terraform ends");
     wait_for("the provider to end", || workspace.providers() == 0);
+}
+
+const SHELF: &str = r#"
+terraform {
+  provider_meta "note" {
+    team = "blue"
+  }
+}
+resource "note_note" "a" {
+  title   = "first"
+  readers = { ann = {}, bob = {} }
+}
+resource "note_shelf" "s" {
+  room = "cellar"
+  wall {}
+  board { length = 80 }
+  board {
+    length = 90
+    wood   = "pine"
+  }
+  dynamic "user" {
+    for_each = { for name, reader in note_note.a.readers : name => reader if reader.badge > 0 }
+    content { name = user.key }
+  }
+  sign "left" { text = note_note.a.id }
+  plate {}
+  timeouts { create = "1m" }
+}
+"#;
+
+#[test]
+fn a_shelf_in_blocks_lives_through_create_update_and_replace() {
+    let workspace = Workspace::new(SHELF);
+    workspace.apply();
+    assert_eq!(workspace.planned(), []);
+    let shelf = workspace.saved("s")["attributes"].clone();
+    assert_eq!((&shelf["wall"]["material"], &shelf["team"]), (&"brick".into(), &"blue".into()));
+    let numbers = |shelf: &Json| -> Vec<Json> {
+        shelf["board"].as_array().into_iter().flatten().map(|board| board["number"].clone()).collect()
+    };
+    assert_eq!(numbers(&shelf), [1, 2]);
+    assert_eq!(shelf["user"].as_array().map(Vec::len), Some(2));
+
+    // The lowest board goes, and the other keeps its number.
+    workspace.write(&SHELF.replace("board { length = 80 }", ""));
+    assert_eq!(workspace.planned(), [("note_shelf.s".into(), "update".into())]);
+    workspace.apply();
+    assert_eq!(numbers(&workspace.saved("s")["attributes"]), [2]);
+
+    workspace.write(&SHELF.replace("cellar", "attic"));
+    assert_eq!(workspace.planned(), [("note_shelf.s".into(), "delete+create".into())]);
+    workspace.apply();
+    assert_eq!(workspace.planned(), []);
+
+    // Everything that can be left out.
+    workspace.write("resource \"note_shelf\" \"s\" {\n room = \"attic\"\n plate {}\n}");
+    workspace.apply();
+    assert_eq!(workspace.planned(), []);
+    assert_eq!(workspace.saved("s")["attributes"]["board"], Json::Array(Vec::new()));
+}
+
+#[test]
+fn a_block_that_the_provider_fills_in_is_demanded_by_older_cores_and_by_no_newer_one() {
+    let workspace = Workspace::new("resource \"note_shelf\" \"s\" {\n room = \"attic\"\n}");
+    let tofu = workspace::core().ends_with("tofu");
+    if release() >= (1, 16) && !tofu {
+        workspace.apply();
+        assert_eq!(workspace.saved("s")["attributes"]["plate"][0]["number"], 1);
+        assert_eq!(workspace.planned(), []);
+        return;
+    }
+    let output = workspace.fails(&["plan", "-no-color"]);
+    assert!(output.contains("`plate` must be written out under this host"), "{output}");
+}
+
+#[test]
+fn what_a_module_says_wrongly_is_told() {
+    let workspace = Workspace::new(&SHELF.replace("\"blue\"", "\"Blue!\""));
+    let output = workspace.fails(&["plan", "-no-color"]);
+    assert!(output.contains("Invalid `team`"), "{output}");
+}
+
+#[test]
+fn a_core_connects_by_a_port_as_by_a_socket() {
+    let workspace = Workspace::new(NOTE);
+    let mut command = workspace.command(&["apply", "-auto-approve", "-no-color"]);
+    let output = command.env("TFPLUGIN_TRANSPORT", "tcp").env("TF_LOG", "DEBUG").output().expect("terraform runs");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("network=tcp"), "{}", text(&output));
+    assert_eq!(workspace.planned(), []);
+}
+
+/// As a person with a debugger does: the core starts nothing, and leaves what
+/// it found running.
+#[test]
+fn a_core_uses_a_provider_that_is_being_debugged() {
+    let workspace = Workspace::new(NOTE);
+    let mut debugged = std::process::Command::new(common::provider())
+        .arg("-debug")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the provider starts");
+    let lines = std::io::BufReader::new(debugged.stdout.take().expect("its output")).lines();
+    let mut set = lines.map_while(Result::ok).filter_map(|line| {
+        line.trim().strip_prefix("TF_REATTACH_PROVIDERS=").map(|set| set.trim_matches('\'').to_owned())
+    });
+    let reattach = set.next().expect("what to set").replace("note/note", "example/note");
+    for arguments in [&["apply", "-auto-approve", "-no-color"][..], &["plan", "-no-color", "-detailed-exitcode"]] {
+        let output = workspace.command(arguments).env("TF_REATTACH_PROVIDERS", &reattach).output();
+        let output = output.expect("terraform runs");
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    assert!(workspace.note("first").exists());
+    assert!(debugged.try_wait().expect("its status").is_none(), "it is still there");
+    debugged.kill().expect("it ends");
+    debugged.wait().expect("it ends");
 }
 
 #[test]

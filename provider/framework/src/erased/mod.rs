@@ -12,6 +12,7 @@ mod validation;
 
 use std::any::Any;
 use std::ffi::OsStr;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,21 +75,46 @@ impl<S> Scope<S> {
 pub const PLAN_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Runs provider code; a panic in it becomes an error of this one object.
-pub async fn guarded<T, E: From<Diagnostic>>(name: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+pub async fn guarded<T, E: From<Diagnostic>>(
+    subject: impl fmt::Display,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(result) => result,
-        Err(panic) => Err(crashed(name, panic.as_ref()).into()),
+        Err(panic) => Err(crashed(subject, panic.as_ref()).into()),
     }
 }
 
-/// The message for a panic in the code of `name`.
-pub fn crashed(name: &str, panic: &(dyn Any + Send)) -> Diagnostic {
+/// One object in words: its type, and its id or name as far as they are known.
+/// The address in the configuration is the host's to add; it does not tell it.
+pub struct Subject<'v>(pub &'static str, pub &'v Value);
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)?;
+        for attribute in ["id", "name"] {
+            match self.1.get(attribute) {
+                Value::String(text) => return write!(f, " ({attribute} `{text}`)"),
+                Value::Unknown(known) => {
+                    if let Some(prefix) = known.prefix() {
+                        return write!(f, " ({attribute} `{prefix}...`)");
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The message for a panic in the code of `subject`.
+pub fn crashed(subject: impl fmt::Display, panic: &(dyn Any + Send)) -> Diagnostic {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    Diagnostic::error(format!("The provider crashed in {name}"))
+    Diagnostic::error(format!("The provider crashed in {subject}"))
         .detail(format!("This is a bug in the provider: {text}. Other objects are not affected."))
 }
 
@@ -130,6 +156,17 @@ pub fn whole(config: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_is_named_by_what_is_known_of_it() {
+        let object = |id: Value| Value::from_iter([("id", id), ("name", Value::from("n"))]);
+        let prefix = Value::Unknown(crate::Refinement::none().with_prefix("a/"));
+        let said: Vec<_> = [object("a/1".into()), object(prefix), object(Value::unknown()), Value::Null]
+            .iter()
+            .map(|object| Subject("t", object).to_string())
+            .collect();
+        assert_eq!(said, ["t (id `a/1`)", "t (id `a/...`)", "t (name `n`)", "t"]);
+    }
 
     #[test]
     fn a_release_build_checks_contracts_where_the_variable_says_so() {

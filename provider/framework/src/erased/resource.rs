@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{PLAN_TIMEOUT, Scope, check, collect, crashed, guarded, read_known};
+use super::{PLAN_TIMEOUT, Scope, Subject, check, collect, crashed, guarded, read_known};
 use crate::plan::{self, blocks, contract, keep, merge, replace, write_only};
 use crate::resource::{IdentitySchema, Import, MoveSource, Plan};
 use crate::schema::{Attribute, Schema};
@@ -128,7 +128,7 @@ impl<R: Resource> TypedResource<R> {
         };
         let before = model.to_value();
         let mut plan = Plan::new(config, prior, model);
-        guarded(R::NAME, self.resource.plan(ctx, &mut plan)).await?;
+        guarded(Subject(R::NAME, &planned), self.resource.plan(ctx, &mut plan)).await?;
         let after = plan.planned.to_value();
         Ok((merge::changes(planned, &before, after), plan.replace))
     }
@@ -141,7 +141,7 @@ impl<R: Resource> TypedResource<R> {
                 return Err(deferral.into());
             }
             let prior = read_model(&change.prior)?;
-            guarded(R::NAME, self.resource.plan_destroy(&ctx, &prior)).await
+            guarded(Subject(R::NAME, &change.prior), self.resource.plan_destroy(&ctx, &prior)).await
         };
         let diagnostics = collect(&ctx, checked.await);
         Planned { state: Value::Null, replace: Vec::new(), private: ctx.private(), diagnostics }
@@ -153,7 +153,7 @@ impl<R: Resource> TypedResource<R> {
         let ctx = scope.context(timeout).with_private(change.private, None);
         let deleted = async {
             let prior = read_model(&change.prior)?;
-            guarded(R::NAME, self.resource.delete(&ctx, prior)).await
+            guarded(Subject(R::NAME, &change.prior), self.resource.delete(&ctx, prior)).await
         };
         let diagnostics = collect(&ctx, deleted.await);
         let kept = diagnostics.has_errors();
@@ -317,8 +317,10 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
             (change.planned, Diagnostics::new())
         } else {
             let result = match self.models(&change, &change.planned) {
-                Ok(plan) if creates => guarded(R::NAME, self.resource.create(&ctx, plan)).await,
-                Ok(plan) => guarded(R::NAME, self.resource.update(&ctx, plan)).await,
+                Ok(plan) if creates => {
+                    guarded(Subject(R::NAME, &change.planned), self.resource.create(&ctx, plan)).await
+                }
+                Ok(plan) => guarded(Subject(R::NAME, &change.planned), self.resource.update(&ctx, plan)).await,
                 Err(errors) => Err(errors.into()),
             };
             self.after_change(&ctx, checks, &change, result)
@@ -332,7 +334,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         let timeout = self.timeout(&state, |timeouts| &timeouts.read, default);
         let ctx = scope.context(timeout).with_private(private, None);
         let result = match read_model(&state) {
-            Ok(model) => guarded(R::NAME, self.resource.read(&ctx, model)).await,
+            Ok(model) => guarded(Subject(R::NAME, &state), self.resource.read(&ctx, model)).await,
             Err(errors) => Err(errors),
         };
         let mut diagnostics = ctx.take_diagnostics();

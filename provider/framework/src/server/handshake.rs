@@ -30,6 +30,28 @@ pub enum Refusal {
     /// A certificate is the rule; doing without must be asked for.
     #[error("the host sent no certificate (PLUGIN_CLIENT_CERT), and TF_DISABLE_PLUGIN_TLS is not set")]
     NoCertificate,
+    /// Nobody could connect.
+    #[error("TFPLUGIN_TRANSPORT is `{0}`; `unix` and `tcp` are known")]
+    Transport(String),
+    /// Nor here.
+    #[error("PLUGIN_MIN_PORT and PLUGIN_MAX_PORT are `{0}` and `{1}`, which is no range of ports")]
+    Ports(String, String),
+}
+
+/// How the host connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// By a unix socket.
+    Unix,
+    /// By a loopback port.
+    Tcp,
+}
+
+impl Default for Transport {
+    /// Whatever this system has.
+    fn default() -> Self {
+        if cfg!(unix) { Self::Unix } else { Self::Tcp }
+    }
 }
 
 /// What the host said.
@@ -37,8 +59,13 @@ pub enum Refusal {
 pub struct Invitation {
     /// PEM of the only certificate that may connect.
     pub client_certificate: Option<String>,
+    /// How it connects; `TFPLUGIN_TRANSPORT` chooses where this system's own
+    /// way does not work.
+    pub transport: Transport,
     /// Where the socket goes.
     pub socket_directory: Option<PathBuf>,
+    /// The group that may use the socket beside this user, by name or number.
+    pub socket_group: Option<String>,
     /// The ports to try where there are no unix sockets.
     pub ports: Option<(u16, u16)>,
     /// Whether the host asked about multiplexing; it is answered with no.
@@ -49,6 +76,11 @@ impl Invitation {
     /// Reads the environment that the host gave this process.
     pub fn from_environment() -> Result<Self, Refusal> {
         Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Without a host: nothing but the way to connect is read.
+    pub fn for_debugging() -> Result<Self, Refusal> {
+        Ok(Self { transport: transport(|name| std::env::var(name).ok())?, ..Self::default() })
     }
 
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
@@ -64,13 +96,36 @@ impl Invitation {
         if client_certificate.is_none() && variable("TF_DISABLE_PLUGIN_TLS").is_none() {
             return Err(Refusal::NoCertificate);
         }
-        let port = |name| variable(name).and_then(|port| port.parse().ok());
+        let transport = transport(&variable)?;
         Ok(Self {
             client_certificate,
+            transport,
             socket_directory: variable("PLUGIN_UNIX_SOCKET_DIR").map(PathBuf::from),
-            ports: port("PLUGIN_MIN_PORT").zip(port("PLUGIN_MAX_PORT")),
+            socket_group: variable("PLUGIN_UNIX_SOCKET_GROUP"),
+            ports: ports(variable("PLUGIN_MIN_PORT"), variable("PLUGIN_MAX_PORT"))?,
             asks_multiplex: variable("PLUGIN_MULTIPLEX_GRPC").is_some(),
         })
+    }
+}
+
+fn transport(variable: impl Fn(&str) -> Option<String>) -> Result<Transport, Refusal> {
+    match variable("TFPLUGIN_TRANSPORT").as_deref() {
+        None | Some("") => Ok(Transport::default()),
+        Some("unix") => Ok(Transport::Unix),
+        Some("tcp") => Ok(Transport::Tcp),
+        Some(other) => Err(Refusal::Transport(other.to_owned())),
+    }
+}
+
+/// The ports that the host allows; a bound that it does not give is 0, as in Go.
+fn ports(least: Option<String>, most: Option<String>) -> Result<Option<(u16, u16)>, Refusal> {
+    if least.is_none() && most.is_none() {
+        return Ok(None);
+    }
+    let (least, most) = (least.unwrap_or_else(|| "0".into()), most.unwrap_or_else(|| "0".into()));
+    match (least.parse(), most.parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok(Some((first, last))),
+        _ => Err(Refusal::Ports(least, most)),
     }
 }
 
@@ -146,6 +201,21 @@ mod tests {
     fn plain_text_must_be_asked_for() {
         assert_eq!(invitation(&[COOKIE]), Err(Refusal::NoCertificate));
         assert!(invitation(&[COOKIE, ("TF_DISABLE_PLUGIN_TLS", "1")]).is_ok());
+    }
+
+    #[test]
+    fn the_way_to_connect_is_what_the_host_says() {
+        let with = |name, value| invitation(&[COOKIE, ("PLUGIN_CLIENT_CERT", "x"), (name, value)]);
+        assert_eq!(with("TFPLUGIN_TRANSPORT", "tcp").map(|read| read.transport), Ok(Transport::Tcp));
+        assert_eq!(with("TFPLUGIN_TRANSPORT", "pipe"), Err(Refusal::Transport("pipe".into())));
+        let group = with("PLUGIN_UNIX_SOCKET_GROUP", "users").map(|read| read.socket_group);
+        assert_eq!(group, Ok(Some("users".into())));
+
+        let range = |least: &str, most: &str| ports(Some(least.into()), Some(most.into()));
+        assert_eq!((ports(None, None), range("10000", "25000")), (Ok(None), Ok(Some((10_000, 25_000)))));
+        for (least, most) in [("2", "1"), ("x", "1"), ("1", "65536")] {
+            assert_eq!(range(least, most), Err(Refusal::Ports(least.into(), most.into())));
+        }
     }
 
     #[test]

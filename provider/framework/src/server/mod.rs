@@ -82,6 +82,7 @@ async fn serve_host<P: Provider>(provider: P) -> Result<(), ServeError> {
     let socket = listener::open(&invitation).await.map_err(ServeError::Listen)?;
     let certificate = tls.as_ref().map(|tls| tls.certificate.as_slice());
     handshake::announce(&invitation, &socket.address, certificate).map_err(ServeError::Handshake)?;
+    tracing::debug!(network = socket.address.network, address = socket.address.address, "listening");
     run(provider, socket, tls, stop).await
 }
 
@@ -90,7 +91,7 @@ async fn serve_host<P: Provider>(provider: P) -> Result<(), ServeError> {
 async fn serve_debug<P: Provider>(provider: P) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     lifetime::stop_on_interrupt(stop.clone());
-    let socket = listener::open(&Invitation::default()).await.map_err(ServeError::Listen)?;
+    let socket = listener::open(&Invitation::for_debugging()?).await.map_err(ServeError::Listen)?;
     handshake::announce_debug(P::NAME, P::SOURCE, &socket.address).map_err(ServeError::Handshake)?;
     run(provider, socket, None, stop).await
 }

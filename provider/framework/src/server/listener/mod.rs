@@ -1,5 +1,9 @@
 //! The socket that the host connects to, and the connections that pass TLS.
 
+mod tcp;
+#[cfg(unix)]
+mod unix;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use super::handshake::{Address, Invitation};
+use super::handshake::{Address, Invitation, Transport};
 use super::tls::ServerTls;
 
 /// A peer that does not finish TLS by then is cut off.
@@ -29,43 +33,21 @@ pub struct Socket {
     directory: Option<TempDir>,
 }
 
-#[cfg(unix)]
-type Listener = tokio::net::UnixListener;
-#[cfg(not(unix))]
-type Listener = tokio::net::TcpListener;
-
-/// Opens a unix socket in a fresh directory that only this user may enter.
-#[cfg(unix)]
-pub async fn open(invitation: &Invitation) -> io::Result<Socket> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let parent = invitation.socket_directory.clone().unwrap_or_else(std::env::temp_dir);
-    let directory = tempfile::Builder::new()
-        .prefix("tfplugin-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)?;
-    let path = directory.path().join("s");
-    let listener = Listener::bind(&path)?;
-    let address = path.to_str().ok_or_else(|| io::Error::other("the path of the socket is not UTF-8"))?;
-    let address = Address { network: "unix", address: address.to_owned() };
-    Ok(Socket { address, listener, directory: Some(directory) })
+enum Listener {
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+    Tcp(tokio::net::TcpListener),
 }
 
-/// Opens a loopback port; mutual TLS keeps everyone but the host out.
-#[cfg(not(unix))]
+/// Opens what the host, or this system, asks for.
 pub async fn open(invitation: &Invitation) -> io::Result<Socket> {
-    let (least, most) = invitation.ports.unwrap_or((0, 0));
-    let mut failure = io::Error::other("no port is free");
-    for port in least..=most {
-        match Listener::bind(("127.0.0.1", port)).await {
-            Ok(listener) => {
-                let address = Address { network: "tcp", address: listener.local_addr()?.to_string() };
-                return Ok(Socket { address, listener, directory: None });
-            }
-            Err(error) => failure = error,
-        }
+    match invitation.transport {
+        #[cfg(unix)]
+        Transport::Unix => unix::open(invitation),
+        #[cfg(not(unix))]
+        Transport::Unix => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets")),
+        Transport::Tcp => tcp::open(invitation).await,
     }
-    Err(failure)
 }
 
 impl Socket {
@@ -73,12 +55,22 @@ impl Socket {
     /// of the socket, to be kept while they last.
     pub fn accept(self, tls: Option<ServerTls>) -> (ReceiverStream<io::Result<Connection>>, Option<TempDir>) {
         let (sender, receiver) = mpsc::channel(TLS_HANDSHAKES);
-        tokio::spawn(accept_all(self.listener, tls, sender));
+        match self.listener {
+            #[cfg(unix)]
+            Listener::Unix(listener) => drop(tokio::spawn(accept_all(listener, tls, sender))),
+            Listener::Tcp(listener) => drop(tokio::spawn(accept_all(listener, tls, sender))),
+        }
         (ReceiverStream::new(receiver), self.directory)
     }
 }
 
-async fn accept_all(listener: Listener, tls: Option<ServerTls>, sender: mpsc::Sender<io::Result<Connection>>) {
+/// A listener of either kind.
+trait Accept: Send + Sync + 'static {
+    type Stream: Io + 'static;
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+async fn accept_all(listener: impl Accept, tls: Option<ServerTls>, sender: mpsc::Sender<io::Result<Connection>>) {
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config));
     let handshakes = Arc::new(Semaphore::new(TLS_HANDSHAKES));
     while !sender.is_closed() {
@@ -86,12 +78,12 @@ async fn accept_all(listener: Listener, tls: Option<ServerTls>, sender: mpsc::Se
             return;
         };
         let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.next() => accepted,
             () = sender.closed() => return,
         };
         let (acceptor, sender) = (acceptor.clone(), sender.clone());
         match stream {
-            Ok((stream, _)) => drop(tokio::spawn(async move {
+            Ok(stream) => drop(tokio::spawn(async move {
                 if let Some(connection) = secure(stream, acceptor).await {
                     drop(sender.send(Ok(connection)).await);
                 }
