@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{data_dir::DataDir, identity::Authority};
+use crate::{data_dir::DataDir, identity::Authority, in_cluster::InCluster};
 
 pub struct Host {
     pub data: DataDir,
@@ -11,4 +11,6 @@ pub struct Host {
     /// The ONNX Runtime library; without it models are served natively.
     pub onnxruntime: Option<PathBuf>,
     pub authority: Authority,
+    /// Where the control plane is a pod.
+    pub kubernetes: Option<InCluster>,
 }

@@ -1,6 +1,11 @@
-//! `falaj server`: the control plane of a local cluster, from start to end.
+//! `falaj server`: the control plane of a cluster, from start to end.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use falaj_api::{
@@ -22,10 +27,11 @@ use crate::{
     audit, cluster,
     control::{ClusterIdentity, Control},
     data_dir::{DataDir, write_private},
-    endpoint,
+    endpoint, health,
     host::Host,
     http,
     identity::{Acceptor, Authority, Principal},
+    in_cluster::InCluster,
     key, model, monitor, noun, operations, retention,
     serving::{self, processes::Serving},
     upload, workspace,
@@ -40,11 +46,21 @@ pub struct Args {
     /// The ONNX Runtime library; without it models are served natively.
     #[arg(long)]
     pub onnxruntime: Option<PathBuf>,
+    /// Where it answers; by default a free port of this machine's own.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Where it answers probes, in plain text; unset, nowhere.
+    #[arg(long)]
+    pub health: Option<SocketAddr>,
+    /// Runs as a pod that the provider made, on Kubernetes.
+    #[arg(long)]
+    pub in_cluster: bool,
 }
 
 /// Days that the platform's certificate holds, and hours after which it is renewed.
 const ADMIN_DAYS: i64 = 1;
 const ADMIN_RENEWAL: Duration = Duration::from_secs(12 * 3600);
+const ADMIN_RETRY: Duration = Duration::from_secs(60);
 const SERVER_DAYS: i64 = 365;
 
 /// Runs until SIGTERM.
@@ -55,10 +71,17 @@ pub async fn run(args: Args) -> Result<()> {
     // A session of its own: no terminal's signal reaches it. It fails only
     // where it is one already.
     let _ = rustix::process::setsid();
+    let kubernetes = match args.in_cluster {
+        true => Some(InCluster::prepare(&args.data_dir).await?),
+        false => None,
+    };
     let data = DataDir::open(&args.data_dir)?;
     let _lock = data.lock()?;
     let _ = std::fs::remove_file(data.running_file());
-    let seed = data.seed()?;
+    let seed = match &kubernetes {
+        Some(kubernetes) => kubernetes.plant(&data)?,
+        None => data.seed()?,
+    };
     tracing::info!(cluster = seed.name, version = falaj_api::version(), "starting");
     cluster::check_residency(&seed.spec).map_err(|problem| anyhow::anyhow!(problem.detail))?;
 
@@ -66,7 +89,9 @@ pub async fn run(args: Args) -> Result<()> {
     let (kms, described) = key::open(data.root(), &seed.spec.kms_key, rule, "/spec/kms_key").await?;
     let store = Store::open(Options::new(data.root().join("store"), kms.clone(), &seed.uid)).await?;
     let authority = authority(&data, &seed, kms.as_ref()).await?;
-    let onnxruntime = match args.onnxruntime {
+    // An image says by a variable where its library is.
+    let library = || std::env::var_os("ORT_DYLIB_PATH").filter(|_| args.in_cluster).map(PathBuf::from);
+    let onnxruntime = match args.onnxruntime.clone().or_else(library) {
         Some(path) => Some(path.canonicalize().with_context(|| format!("ONNX Runtime: {}", path.display()))?),
         None => None,
     };
@@ -76,32 +101,39 @@ pub async fn run(args: Args) -> Result<()> {
         cluster: ClusterIdentity {
             name: seed.name.clone(),
             uid: seed.uid.clone(),
-            machine_id: machine_id()?,
+            machine_id: match &kubernetes {
+                Some(kubernetes) => kubernetes.machine_id().to_owned(),
+                None => machine_id()?,
+            },
             spec: seed.spec.clone(),
             key_custody: match described.custody {
                 Custody::Host => "host",
                 Custody::Service => "service",
             },
         },
-        host: Host { program: std::env::current_exe()?, onnxruntime, authority, data },
+        host: Host { program: std::env::current_exe()?, onnxruntime, authority, data, kubernetes },
         serving: Serving::default(),
         work: Notify::new(),
         deleted: Notify::new(),
         stop: CancellationToken::new(),
     });
-    serve(&control).await?;
+    serve(&control, &args).await?;
     let _ = std::fs::remove_file(control.host.data.running_file());
     control.store.close().await;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn serve(control: &Arc<Control>) -> Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let url = format!("https://{}", listener.local_addr()?);
-    let leaf = control.host.authority.server(SERVER_DAYS)?;
+async fn serve(control: &Arc<Control>, args: &Args) -> Result<()> {
+    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("the address {}", args.listen))?;
+    let url = format!("https://{}", from_here(listener.local_addr()?));
+    let places = control.host.kubernetes.as_ref().map(InCluster::places).unwrap_or_default();
+    let leaf = control.host.authority.server(places, SERVER_DAYS)?;
     let acceptor = Acceptor::new(&control.host.authority, &leaf, &control.cluster.uid)?;
-    issue_admin(control)?;
+    issue_admin(control).await?;
+    if let Some(address) = args.health {
+        health::listen(address, control.clone()).await?;
+    }
 
     let stop = control.stop.clone();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -173,25 +205,44 @@ async fn authority(data: &DataDir, seed: &Seed, kms: &dyn Kms) -> Result<Authori
     Ok(authority)
 }
 
+/// An address as this machine reaches it.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// Writes the platform's certificate where the provider finds it.
-fn issue_admin(control: &Control) -> Result<()> {
+async fn issue_admin(control: &Control) -> Result<()> {
     let dir = control.host.data.dir(&[ADMIN_DIR])?;
     let leaf = control.host.authority.client(&Principal::Platform, ADMIN_DAYS)?;
     write_private(&dir.join(CA_FILE), control.host.authority.certificate_pem().as_bytes())?;
     write_private(&dir.join(KEY_FILE), leaf.key_pem.as_bytes())?;
     write_private(&dir.join(CERT_FILE), leaf.certificate_pem.as_bytes())?;
+    if let Some(kubernetes) = &control.host.kubernetes {
+        let ca = control.host.authority.certificate_pem();
+        kubernetes.publish_admin(ca, &leaf.certificate_pem, &leaf.key_pem).await?;
+    }
     Ok(())
 }
 
 async fn renew_admin(control: Arc<Control>) {
+    let mut next = ADMIN_RENEWAL;
     loop {
         tokio::select! {
             () = control.stop.cancelled() => return,
-            () = tokio::time::sleep(ADMIN_RENEWAL) => {}
+            () = tokio::time::sleep(next) => {}
         }
-        if let Err(error) = issue_admin(&control) {
-            tracing::error!(%error, "the platform's certificate could not be renewed");
-        }
+        next = match issue_admin(&control).await {
+            Ok(()) => ADMIN_RENEWAL,
+            Err(error) => {
+                tracing::error!(%error, "the platform's certificate could not be renewed");
+                ADMIN_RETRY
+            }
+        };
     }
 }
 

@@ -40,6 +40,9 @@ pub fn admin_secret(cluster: &str) -> String {
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub namespace: String,
+    /// Uid of the namespace `kube-system`, by which one Kubernetes cluster is
+    /// told from another.
+    pub kubernetes_uid: String,
     /// Image of every pod, by digest.
     pub image: String,
     pub image_pull_secrets: Vec<String>,

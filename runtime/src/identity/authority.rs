@@ -59,16 +59,23 @@ impl Authority {
         &self.certificate_pem
     }
 
-    /// A certificate for a server on this machine.
+    /// A certificate for a server on this machine, and at these further names
+    /// and addresses.
     ///
     /// # Errors
-    /// The system's random generator failed.
-    pub fn server(&self, days: i64) -> Result<Leaf> {
-        let names = vec![
+    /// One of them is no name, or the system's random generator failed.
+    pub fn server(&self, places: &[String], days: i64) -> Result<Leaf> {
+        let mut names = vec![
             SanType::DnsName(Ia5String::try_from("localhost")?),
             SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()),
             SanType::IpAddress(std::net::Ipv6Addr::LOCALHOST.into()),
         ];
+        for place in places {
+            names.push(match place.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName(Ia5String::try_from(place.as_str())?),
+            });
+        }
         self.issue("Falaj runtime", names, ExtendedKeyUsagePurpose::ServerAuth, days)
     }
 

@@ -74,7 +74,7 @@ impl Process {
         let (read, write) = ours.into_split();
         let (answer, answers) = mpsc::unbounded_channel();
         tokio::spawn(hear(Receiver::new(read), answer, ended));
-        let leaf = host.authority.server(SERVER_DAYS)?;
+        let leaf = host.authority.server(&[], SERVER_DAYS)?;
         let tls = Tls {
             certificate_pem: leaf.certificate_pem,
             key_pem: Secret::new(leaf.key_pem.as_str()),

@@ -25,6 +25,7 @@ fn plane() -> ControlPlane {
         seed: Seed { name: "retail".into(), uid: "u1".into(), spec },
         settings: Settings {
             namespace: "falaj-retail".into(),
+            kubernetes_uid: "k1".into(),
             image: "registry/falaj@sha256:00".into(),
             image_pull_secrets: vec!["pull".into()],
             workload_service_account: WORKLOAD.into(),
