@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -25,44 +25,45 @@ pub const REGISTRY: &str = "172.30.0.1:5000";
 /// Where `node.start_aws()` answers: KMS, S3 and EKS by `moto`.
 pub const AWS: &str = "http://172.30.0.1:5555";
 
-/// The node. It ends with the process that asked for it, however that ends.
+/// The node. It ends when dropped, and with the process that asked for it, however
+/// that ends.
 pub struct Node {
     dir: PathBuf,
-    // The node goes down when nobody holds the other end of this pipe any more.
-    _held: ChildStdin,
-    _holder: Child,
+    // The node goes down when nobody holds the other end of its standard input.
+    holder: Child,
 }
 
 impl Node {
-    /// The node of this process, brought up for the first test that asks. Where it
-    /// cannot be had, says `SKIPPED` and returns nothing; in CI that is a failure.
+    /// The node of this process, brought up for the first test that asks, and shared
+    /// by all. Where it cannot be had, says `SKIPPED` and returns nothing; in CI that
+    /// is a failure.
     ///
     /// # Panics
     /// It does not come up, or cannot be had in CI.
     #[must_use]
     pub fn start() -> Option<&'static Self> {
         static NODE: OnceLock<Result<Node, String>> = OnceLock::new();
-        match NODE.get_or_init(Self::bring_up) {
-            Ok(node) => Some(node),
-            Err(reason) => {
-                assert!(std::env::var_os("CI").is_none(), "CI must be able to run a Kubernetes node: {reason}");
-                let thread = std::thread::current();
-                let skipped = format!("SKIPPED {}: {}\n", thread.name().unwrap_or("a test"), reason.trim());
-                // Past the capture of a passing test's output: nobody shall take it for proven.
-                std::io::stderr().write_all(skipped.as_bytes()).unwrap();
-                None
-            }
-        }
+        said_if_skipped(NODE.get_or_init(|| Self::bring_up("kubernetes-node")).as_ref())
+    }
+
+    /// A node of the test's own, whose programs it may kill. The name is that of the
+    /// folder, and of no other test's.
+    ///
+    /// # Panics
+    /// As for [`Node::start`].
+    #[must_use]
+    pub fn alone(name: &str) -> Option<Self> {
+        said_if_skipped(Self::bring_up(&format!("kubernetes-node-{name}")))
     }
 
     /// A reason where the machine cannot have a node.
-    fn bring_up() -> Result<Self, String> {
-        for name in ["etcd", "kubernetes", "containerd", "registry", "busybox"] {
+    fn bring_up(name: &str) -> Result<Self, String> {
+        for name in ["etcd", "kubernetes", "coredns", "containerd", "registry", "busybox"] {
             let _ = tool(name);
         }
         let target = std::env::current_exe().unwrap();
         // Its place is the same each time, so that what a killed run left is cleaned up.
-        let dir = target.ancestors().nth(2).unwrap().join("kubernetes-node");
+        let dir = target.ancestors().nth(2).unwrap().join(name);
         let errors = dir.with_extension("errors");
         let mut holder = Command::new(script())
             .arg("hold")
@@ -77,7 +78,7 @@ impl Node {
         let mut line = String::new();
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
         if line.trim() == "ready" {
-            return Ok(Self { dir, _held: holder.stdin.take().unwrap(), _holder: holder });
+            return Ok(Self { dir, holder });
         }
         let status = holder.wait().unwrap();
         let said = fs::read_to_string(errors).unwrap();
@@ -89,9 +90,11 @@ impl Node {
     /// in the node's network, and sees this machine's files.
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(script());
-        command.arg("exec").arg(&self.dir).arg(program);
-        command
+        exec(&self.dir, program)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The administrator's.
@@ -246,6 +249,15 @@ impl Node {
         self.script(&["start", "aws"]);
     }
 
+    /// From now on, NetworkPolicies are enforced, for all the tests of this process.
+    ///
+    /// # Panics
+    /// They cannot be.
+    pub fn enforce_network_policies(&self) {
+        let _ = tool("network-policies");
+        self.script(&["start", "network-policies"]);
+    }
+
     /// Starts kwok: a node with the annotation `kwok.x-k8s.io/node: fake` is there
     /// without a machine, and so are its pods.
     ///
@@ -311,6 +323,15 @@ impl Namespace<'_> {
         self.node.kubectl(&[&["--namespace", &self.name], arguments].concat())
     }
 
+    /// Runs kubectl in this namespace, which may fail.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn try_kubectl(&self, arguments: &[&str]) -> Output {
+        self.node.try_kubectl(&[&["--namespace", &self.name], arguments].concat())
+    }
+
     /// What the API server answers for an object or a list of this namespace.
     ///
     /// # Panics
@@ -325,6 +346,33 @@ impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         let _ = self.node.try_kubectl(&["delete", "namespace", &self.name, "--wait=false"]);
     }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // This closes its standard input first.
+        let _ = self.holder.wait();
+    }
+}
+
+fn said_if_skipped<T>(node: Result<T, impl std::fmt::Display>) -> Option<T> {
+    let reason = match node {
+        Ok(node) => return Some(node),
+        Err(reason) => reason.to_string(),
+    };
+    assert!(std::env::var_os("CI").is_none(), "CI must be able to run a Kubernetes node: {reason}");
+    let thread = std::thread::current();
+    let skipped = format!("SKIPPED {}: {}\n", thread.name().unwrap_or("a test"), reason.trim());
+    // Past the capture of a passing test's output: nobody shall take it for proven.
+    std::io::stderr().write_all(skipped.as_bytes()).unwrap();
+    None
+}
+
+/// A program in the network of the node in a folder.
+pub(crate) fn exec(dir: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(script());
+    command.arg("exec").arg(dir).arg(program);
+    command
 }
 
 fn script() -> PathBuf {

@@ -13,7 +13,11 @@ use falaj_api::{
 };
 use serde_json::Value;
 
-use crate::{built, kubernetes::Node, repository, text, tool};
+use crate::{
+    built,
+    kubernetes::{self, Node},
+    repository, text, tool,
+};
 
 /// Who reads the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,7 @@ pub struct Project {
     dir: tempfile::TempDir,
     core: Core,
     environment: Vec<(String, String)>,
-    node: Option<&'static Node>,
+    node: Option<PathBuf>,
 }
 
 /// What a plan says.
@@ -99,8 +103,8 @@ impl Project {
 
     /// Has the core run where it reaches a Kubernetes node; `KUBECONFIG` is its
     /// administrator's.
-    pub fn on(&mut self, node: &'static Node) {
-        self.node = Some(node);
+    pub fn on(&mut self, node: &Node) {
+        self.node = Some(node.dir().to_owned());
         self.set("KUBECONFIG", &node.kubeconfig().to_string_lossy());
     }
 
@@ -138,7 +142,8 @@ impl Project {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let program = self.core.program();
-        let mut command = self.node.map_or_else(|| Command::new(&program), |node| node.command(&program));
+        let mut command =
+            self.node.as_deref().map_or_else(|| Command::new(&program), |node| kubernetes::exec(node, &program));
         command.args(arguments).current_dir(self.dir.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TF_")) {
             command.env_remove(name);

@@ -73,6 +73,8 @@ failCgroupV1: false
 failSwapOn: false
 oomScoreAdj: 0
 resolvConf: $dir/etc/resolv.conf
+clusterDNS: [$service_dns]
+clusterDomain: cluster.local
 podLogsDir: /var/log/pods
 serializeImagePulls: false
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}

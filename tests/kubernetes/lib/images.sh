@@ -1,19 +1,22 @@
-# Images of one static program, written without a builder. Sourced.
+# Images of one static program each, written without a builder. Sourced.
 
 # digest FILE, size FILE: of a blob.
 digest() { sha256sum "$1" | cut -d ' ' -f 1; }
 size() { stat -c %s "$1"; }
 
-# busybox_image OUT NAME COMMAND-AS-JSON: an OCI archive with Debian's busybox.
-busybox_image() {
-    local out=$1 name=$2 command=$3 work program
+# program_image OUT NAME PROGRAM COMMAND-AS-JSON: an OCI archive with one static
+# program in /bin, and busybox's other names where it is that.
+program_image() {
+    local out=$1 name=$2 program=$3 command=$4 work link
     work=$(mktemp -d)
     mkdir -p "$work"/root/{bin,etc,tmp,home} "$work"/image/blobs/sha256
     chmod 1777 "$work/root/tmp"
-    cp "$("$tools/path" busybox)" "$work/root/bin/busybox"
-    for program in $("$work/root/bin/busybox" --list); do
-        [ "$program" = busybox ] || ln -s busybox "$work/root/bin/$program"
-    done
+    cp "$program" "$work/root/bin/"
+    if [ "$(basename "$program")" = busybox ]; then
+        for link in $("$program" --list); do
+            [ "$link" = busybox ] || ln -s busybox "$work/root/bin/$link"
+        done
+    fi
     printf 'root:x:0:0::/:/bin/sh\nuser:x:65532:65532::/home:/bin/sh\n' >"$work/root/etc/passwd"
     tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/root" -cf "$work/layer" .
 

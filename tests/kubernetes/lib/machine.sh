@@ -18,7 +18,7 @@ require_privileges() {
 }
 
 # The name of the node's control group, in every hierarchy.
-group() { echo "falaj-node-$(printf '%s' "$dir" | cksum | cut -d ' ' -f 1)"; }
+group() { echo "falaj-$(basename "$dir")-$(printf '%s' "$dir" | cksum | cut -d ' ' -f 1)"; }
 
 # Where control groups are: each hierarchy of version 1, that of version 2, or both.
 hierarchies() { findmnt --noheadings --types cgroup,cgroup2 --output TARGET | sort -u; }

@@ -23,14 +23,13 @@ fn page(node: &Node, address: &str) -> std::io::Result<String> {
 }
 
 /// A pod that says "here" on port 8080 and in its log.
-fn web(name: &str, image: &str) -> String {
+pub(crate) fn web(name: &str, image: &str) -> String {
     format!(
         r#"
 apiVersion: v1
 kind: Pod
 metadata: {{name: {name}, labels: {{app: {name}}}}}
 spec:
-  dnsPolicy: Default
   terminationGracePeriodSeconds: 0
   containers:
   - name: web
@@ -56,7 +55,6 @@ spec:
   template:
     spec:
       restartPolicy: Never
-      dnsPolicy: Default
       securityContext: {{runAsUser: 65532, fsGroup: 65532}}
       containers:
       - {{name: job, image: {BUSYBOX}, command: [sh, -c, {command:?}], securityContext: {RESTRICTED}, volumeMounts: [{{name: data, mountPath: /data}}]}}
@@ -165,4 +163,38 @@ fn aws_answers_where_pods_reach_it() {
     node.start_aws();
     let page = page(node, AWS.trim_start_matches("http://")).unwrap();
     assert!(page.contains("200 OK"), "{page}");
+}
+
+#[test]
+fn a_node_of_ones_own_outlives_its_api_server_and_leaves_nothing_behind() {
+    let Some(node) = Node::alone("killed") else { return };
+    node.apply(&web("web", BUSYBOX));
+    node.kubectl(&["wait", "--for=condition=Ready", "pod/web", "--timeout=60s"]);
+    let address = node.get(&["pod", "web"])["status"]["podIP"].as_str().unwrap().to_owned();
+    node.kill("kube-apiserver");
+    assert!(!node.try_kubectl(&["get", "nodes"]).status.success());
+    assert!(page(&node, &format!("{address}:8080")).unwrap().ends_with("here\n"), "pods need no API server");
+    node.restart("kube-apiserver");
+    assert_eq!(node.get(&["pod", "web"])["status"]["podIP"], address);
+
+    assert!(programs_of("killed") > 8 && groups_of("killed") > 0);
+    drop(node);
+    assert_eq!((programs_of("killed"), groups_of("killed")), (0, 0));
+}
+
+/// How many processes run from the folder of a node.
+fn programs_of(node: &str) -> usize {
+    let part = format!("/kubernetes-node-{node}/").into_bytes();
+    let pids = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cmdline"));
+    pids.filter(|line| std::fs::read(line).is_ok_and(|line| line.windows(part.len()).any(|found| found == part)))
+        .count()
+}
+
+/// How many control groups it has.
+fn groups_of(node: &str) -> usize {
+    let hierarchies =
+        std::fs::read_dir("/sys/fs/cgroup").unwrap().filter_map(|entry| std::fs::read_dir(entry.ok()?.path()).ok());
+    let prefix = format!("falaj-kubernetes-node-{node}-");
+    let groups = hierarchies.chain(std::fs::read_dir("/sys/fs/cgroup")).flatten().filter_map(Result::ok);
+    groups.filter(|group| group.file_name().to_string_lossy().starts_with(&prefix)).count()
 }

@@ -28,15 +28,3 @@ build() {
     "$1/bin/iptables" --version
     "$1/bin/conntrack" --version
 }
-
-# run_from_root DIR PROGRAM: a script in DIR/bin for a program below DIR/root.
-run_from_root() {
-    local libraries=root/usr/lib/$(uname -m)-linux-gnu
-    cat >"$1/bin/$(basename "$2")" <<SCRIPT
-#!/bin/bash
-home=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
-export LD_LIBRARY_PATH=\$home/$libraries XTABLES_LIBDIR=\$home/$libraries/xtables
-exec -a "\$(basename "\$0")" "\$home/root/$2" "\$@"
-SCRIPT
-    chmod +x "$1/bin/$(basename "$2")"
-}
