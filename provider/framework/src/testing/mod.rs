@@ -230,6 +230,12 @@ impl<P: Provider> Host<P> {
         self.service.shared()
     }
 
+    /// The service itself, for requests that no host would send.
+    #[doc(hidden)]
+    pub fn service(&self) -> impl proto::provider_server::Provider + use<P> {
+        self.service.clone()
+    }
+
     /// Tells the provider to stop, as a Ctrl-C in the host does.
     pub fn stop(&self) {
         self.service.stop();

@@ -21,7 +21,7 @@ impl Value {
     pub fn from_json(bytes: &[u8], kind: &Type) -> Result<Self, DecodeError> {
         let raw: &RawValue =
             serde_json::from_slice(bytes).map_err(|error| DecodeError::new(format!("not JSON: {error}")))?;
-        read(raw, kind, 0)
+        read(raw, kind, 0, false)
     }
 
     /// The JSON form; `None` if any part is unknown, for which JSON has no form.
@@ -60,7 +60,8 @@ fn number_to_json(number: &Number) -> Option<Json> {
     }
 }
 
-fn read(raw: &RawValue, kind: &Type, depth: usize) -> Result<Value, DecodeError> {
+/// `of_sender`: the type is one that came with the value.
+fn read(raw: &RawValue, kind: &Type, depth: usize, of_sender: bool) -> Result<Value, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(DecodeError::new(format!("nests deeper than {MAX_DEPTH} levels")));
     }
@@ -77,10 +78,10 @@ fn read(raw: &RawValue, kind: &Type, depth: usize) -> Result<Value, DecodeError>
             let digits = text.trim_matches('"');
             Value::Number(Number::parse(digits).ok_or_else(wrong)?)
         }
-        Type::List(element) => Value::List(elements(raw, depth, |_| Some(element), wrong)?),
-        Type::Set(element) => Value::Set(elements(raw, depth, |_| Some(element), wrong)?),
+        Type::List(element) => Value::List(elements(raw, depth, of_sender, |_| Some(element), wrong)?),
+        Type::Set(element) => Value::Set(elements(raw, depth, of_sender, |_| Some(element), wrong)?),
         Type::Tuple(kinds) => {
-            let read = elements(raw, depth, |index| kinds.get(index), wrong)?;
+            let read = elements(raw, depth, of_sender, |index| kinds.get(index), wrong)?;
             if read.len() != kinds.len() {
                 return Err(wrong());
             }
@@ -91,17 +92,22 @@ fn read(raw: &RawValue, kind: &Type, depth: usize) -> Result<Value, DecodeError>
                 .ok_or_else(wrong)?
                 .into_iter()
                 .map(|(key, raw)| {
-                    let value = read(raw, element, depth + 1).map_err(|error| error.within(Step::Key(key.clone())))?;
+                    let value = read(raw, element, depth + 1, of_sender)
+                        .map_err(|error| error.within(Step::Key(key.clone())))?;
                     Ok((key, value))
                 })
                 .collect::<Result<_, _>>()?,
         ),
         Type::Object(attributes) => {
             let entries = entries(text).ok_or_else(wrong)?;
+            // See the reader of MessagePack.
+            if of_sender && entries.len() != attributes.len() {
+                return Err(DecodeError::new(format!("an object of {} attributes was expected", attributes.len())));
+            }
             let attribute = |(name, kind): &(String, Type)| match entries.get(name) {
                 Some(raw) => {
                     let step = || Step::Attribute(name.clone().into());
-                    Ok((name.clone(), read(raw, kind, depth + 1).map_err(|error| error.within(step()))?))
+                    Ok((name.clone(), read(raw, kind, depth + 1, of_sender).map_err(|error| error.within(step()))?))
                 }
                 None => Ok((name.clone(), Value::Null)),
             };
@@ -113,7 +119,7 @@ fn read(raw: &RawValue, kind: &Type, depth: usize) -> Result<Value, DecodeError>
                 return Err(wrong());
             };
             let kind = Type::from_json(kind.get().as_bytes()).map_err(|error| DecodeError::new(error.to_string()))?;
-            let value = read(value, &kind, depth + 1)?;
+            let value = read(value, &kind, depth + 1, true)?;
             Value::Dynamic(Box::new((kind, value)))
         }
     })
@@ -126,6 +132,7 @@ fn entries(text: &str) -> Option<BTreeMap<String, &RawValue>> {
 fn elements<'t>(
     raw: &RawValue,
     depth: usize,
+    of_sender: bool,
     kind: impl Fn(usize) -> Option<&'t Type>,
     wrong: impl Fn() -> DecodeError,
 ) -> Result<Vec<Value>, DecodeError> {
@@ -135,7 +142,7 @@ fn elements<'t>(
         .enumerate()
         .map(|(index, raw)| {
             let kind = kind(index).ok_or_else(&wrong)?;
-            read(raw, kind, depth + 1).map_err(|error| error.at_index(index))
+            read(raw, kind, depth + 1, of_sender).map_err(|error| error.at_index(index))
         })
         .collect()
 }

@@ -50,6 +50,14 @@ pub struct DecodeError {
     pub problem: String,
 }
 
+/// As much of a text from outside as a message should repeat.
+fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(64) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
 impl DecodeError {
     pub(crate) fn new(problem: impl Into<String>) -> Self {
         Self { steps: Vec::new(), problem: problem.into() }

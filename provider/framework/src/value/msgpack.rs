@@ -6,11 +6,14 @@ use rmp::encode;
 
 use super::number::Repr;
 use super::refinement::Bounds;
-use super::{DecodeError, Number, Refinement, Type, Value};
+use super::{DecodeError, Number, Refinement, Type, Value, excerpt};
 use crate::path::Step;
 
 /// How deeply a value may nest; a deeper one is refused.
 const MAX_DEPTH: usize = 64;
+/// For how many elements memory is set aside before they are read. More would add
+/// up where collections that are cut off nest.
+const RESERVED: usize = 32;
 /// An unknown value of which nothing is known.
 const UNKNOWN: i8 = 0;
 /// An unknown value with refinements.
@@ -28,7 +31,7 @@ impl Value {
     /// Reads MessagePack as a value of the type. Attributes of an object that
     /// the type does not have are an error; those that are absent are null.
     pub fn from_msgpack(bytes: &[u8], kind: &Type) -> Result<Self, DecodeError> {
-        let mut reader = Reader { rest: bytes };
+        let mut reader = Reader { rest: bytes, of_sender: false };
         let value = reader.value(kind, 0)?;
         if !reader.rest.is_empty() {
             return Err(DecodeError::new("bytes follow the value"));
@@ -46,6 +49,8 @@ impl Value {
 
 struct Reader<'b> {
     rest: &'b [u8],
+    /// Whether the type is one that came with the value.
+    of_sender: bool,
 }
 
 type Read<T> = Result<T, DecodeError>;
@@ -94,10 +99,17 @@ impl<'b> Reader<'b> {
 
     fn object(&mut self, attributes: &[(String, Type)], depth: usize) -> Read<Value> {
         let mut entries = std::collections::BTreeMap::new();
-        for _ in 0..self.map_len()? {
+        let length = self.map_len()?;
+        // Absent attributes of a type that came with the value would cost memory
+        // that the sender has not paid for: few bytes could stand for millions.
+        if self.of_sender && length != attributes.len() {
+            return Err(DecodeError::new(format!("an object of {} attributes was expected", attributes.len())));
+        }
+        let mut lookup = Lookup::of(attributes);
+        for _ in 0..length {
             let name = self.string()?;
-            let Some((name, kind)) = attributes.iter().find(|(known, _)| known == name) else {
-                return Err(DecodeError::new(format!("no attribute is named `{name}`")));
+            let Some((name, kind)) = lookup.find(name) else {
+                return Err(DecodeError::new(format!("no attribute is named `{}`", excerpt(name))));
             };
             let value =
                 self.value(kind, depth + 1).map_err(|error| error.within(Step::Attribute(name.clone().into())))?;
@@ -122,13 +134,16 @@ impl<'b> Reader<'b> {
         };
         let length = length.map_err(|_| broken("begins with its type"))?;
         let kind = Type::from_json(self.take(length)?).map_err(|error| broken(&error.to_string()))?;
+        let outer = std::mem::replace(&mut self.of_sender, true);
         let value = self.value(&kind, depth + 1)?;
+        self.of_sender = outer;
         Ok(Value::Dynamic(Box::new((kind, value))))
     }
 
     fn elements<'t>(&mut self, depth: usize, kind: impl Fn(usize) -> Option<&'t Type>) -> Read<Vec<Value>> {
         let length = self.array_len()?;
-        let mut elements = Vec::with_capacity(length.min(self.rest.len()));
+        // What the header claims may not be there.
+        let mut elements = Vec::with_capacity(length.min(self.rest.len()).min(RESERVED));
         for index in 0..length {
             let Some(kind) = kind(index) else {
                 return Err(DecodeError::new("has more elements than its type"));
@@ -165,7 +180,7 @@ impl<'b> Reader<'b> {
         if meta.typeid != REFINED {
             return Ok(Refinement::none());
         }
-        Reader { rest: payload }.refinement()
+        Reader { rest: payload, of_sender: self.of_sender }.refinement()
     }
 
     fn refinement(&mut self) -> Read<Refinement> {
@@ -230,6 +245,39 @@ impl<'b> Reader<'b> {
         let (taken, rest) = split.ok_or_else(cut_off)?;
         self.rest = rest;
         Ok(taken)
+    }
+}
+
+/// The attributes of an object type by name. Hosts write them sorted, so the next
+/// one is mostly the one after the last.
+struct Lookup<'t> {
+    attributes: &'t [(String, Type)],
+    next: usize,
+    /// Made when an object is wide and not in order.
+    by_name: Option<std::collections::HashMap<&'t str, &'t (String, Type)>>,
+}
+
+impl<'t> Lookup<'t> {
+    /// Up to how many attributes a search through all of them is the fastest.
+    const NARROW: usize = 32;
+
+    fn of(attributes: &'t [(String, Type)]) -> Self {
+        Self { attributes, next: 0, by_name: None }
+    }
+
+    fn find(&mut self, name: &str) -> Option<&'t (String, Type)> {
+        if let Some(attribute) = self.attributes.get(self.next)
+            && attribute.0 == name
+        {
+            self.next += 1;
+            return Some(attribute);
+        }
+        if self.attributes.len() <= Self::NARROW {
+            return self.attributes.iter().find(|(known, _)| known == name);
+        }
+        let attributes = self.attributes;
+        let index = || attributes.iter().map(|attribute| (attribute.0.as_str(), attribute)).collect();
+        self.by_name.get_or_insert_with(index).get(name).copied()
     }
 }
 

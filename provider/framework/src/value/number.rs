@@ -6,6 +6,9 @@ use std::fmt;
 /// Digits beyond which a number from outside is refused, so that a hostile
 /// exponent cannot ask for gigabytes of zeros.
 const MAX_DIGITS: usize = 4096;
+/// How many places an exponent may move the point. Hosts write numbers without
+/// one; this is more than a double ever needs.
+const MAX_EXPONENT: u64 = 512;
 
 /// A decimal number of any precision.
 ///
@@ -102,10 +105,10 @@ fn plain_digits(text: &str) -> Option<String> {
     if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
-    if point.unsigned_abs() > MAX_DIGITS as u64 {
+    if exponent.unsigned_abs() > MAX_EXPONENT {
         return None;
     }
+    let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
     let padded = match usize::try_from(point) {
         Ok(point) if point >= digits.len() => format!("{digits:0<point$}."),
         Ok(point) => format!("{}.{}", digits.get(..point)?, digits.get(point..)?),

@@ -75,7 +75,7 @@ impl Type {
         if depth > MAX_DEPTH {
             return Err(TypeError::TooDeep);
         }
-        let unknown = || TypeError::Unknown(json.to_string());
+        let unknown = || TypeError::Unknown(super::excerpt(&json.to_string()).into_owned());
         if let Json::String(name) = json {
             return match name.as_str() {
                 "bool" => Ok(Self::Bool),
