@@ -7,6 +7,7 @@ use super::{Scope, guarded};
 use crate::plan::{blocks, write_only};
 use crate::resource::MoveSource;
 use crate::schema::object_type;
+use crate::value::Digits;
 use crate::{Diagnostic, Diagnostics, Model, Resource, Type, Value};
 
 /// Reads what was saved under `version`, through `upgrade` where that is an
@@ -28,9 +29,10 @@ async fn read<U: Future<Output = Result<Json, Diagnostics>>>(
     if version == current {
         return Value::from_json(json, kind).map_err(|error| unreadable(error.to_string()));
     }
-    let old = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
-    let new = upgrade(old).await?;
-    Value::from_json(new.to_string().as_bytes(), kind).map_err(|error| unreadable(error.to_string()))
+    let text = std::str::from_utf8(json).map_err(|error| unreadable(error.to_string()))?;
+    let old = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+    let new = Digits::of(text).write(&upgrade(old).await?);
+    Value::from_json(new.as_bytes(), kind).map_err(|error| unreadable(error.to_string()))
 }
 
 impl<R: Resource> TypedResource<R> {

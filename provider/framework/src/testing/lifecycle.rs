@@ -282,20 +282,29 @@ impl<P: Provider> Instance<P> {
         Ok(warnings)
     }
 
+    /// The same, of JSON as it was saved, number by number.
+    ///
+    /// # Errors
+    /// What the provider says is wrong.
+    pub async fn restore_text(&mut self, version: i64, saved: &str) -> Result<(), Diagnostics> {
+        self.state = self.upgrade(version, saved).await?;
+        Ok(())
+    }
+
     /// Takes over state that a release with another schema version saved.
     ///
     /// # Errors
     /// What the provider says is wrong.
     pub async fn restore(&mut self, version: i64, saved: serde_json::Value) -> Result<(), Diagnostics> {
-        self.state = self.upgrade(version, &saved).await?;
+        self.state = self.upgrade(version, &saved.to_string()).await?;
         Ok(())
     }
 
-    async fn upgrade(&self, version: i64, saved: &serde_json::Value) -> Result<Value, Diagnostics> {
+    async fn upgrade(&self, version: i64, saved: &str) -> Result<Value, Diagnostics> {
         let request = proto::upgrade_resource_state::Request {
             type_name: self.name.clone(),
             version,
-            raw_state: Some(proto::RawState { json: saved.to_string().into(), ..Default::default() }),
+            raw_state: Some(proto::RawState { json: saved.to_owned().into(), ..Default::default() }),
         };
         let answer = wire::answer(self.service.upgrade_resource_state(Request::new(request)).await)?;
         wire::diagnostics(answer.diagnostics).into_result()?;
@@ -352,7 +361,7 @@ impl<P: Provider> Instance<P> {
     /// # Errors
     /// What the provider says is wrong; the state is kept.
     pub async fn refresh(&mut self) -> Result<Diagnostics, Diagnostics> {
-        let Some(json) = self.state.to_json().filter(|json| !json.is_null()) else {
+        let Some(json) = self.state.to_json_text().filter(|_| !self.state.is_null()) else {
             return Ok(Diagnostics::new());
         };
         let version = self.service.registry().resources.get(self.name.as_str()).map_or(0, |made| made.schema().version);

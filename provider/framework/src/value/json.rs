@@ -24,6 +24,14 @@ impl Value {
         read(raw, kind, 0, false)
     }
 
+    /// The JSON form as text, in which no number is rounded; `None` if any part
+    /// is unknown, for which JSON has no form.
+    pub fn to_json_text(&self) -> Option<String> {
+        let mut out = String::new();
+        write(self, &mut out)?;
+        Some(out)
+    }
+
     /// The JSON form; `None` if any part is unknown, for which JSON has no form.
     pub fn to_json(&self) -> Option<Json> {
         Some(match self {
@@ -48,6 +56,44 @@ impl Value {
                 Json::Object(both)
             }
         })
+    }
+}
+
+/// Writes what [`Value::to_json`] would, every number with all its digits.
+fn write(value: &Value, out: &mut String) -> Option<()> {
+    match value {
+        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::List(elements) | Value::Set(elements) => {
+            out.push('[');
+            for (position, element) in elements.iter().enumerate() {
+                separate(position, out);
+                write(element, out)?;
+            }
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            for (position, (key, value)) in entries.iter().enumerate() {
+                separate(position, out);
+                out.push_str(&Json::from(key.as_str()).to_string());
+                out.push(':');
+                write(value, out)?;
+            }
+            out.push('}');
+        }
+        Value::Dynamic(typed) => {
+            out.push_str(&format!("{{\"type\":{},\"value\":", typed.0.to_json()));
+            write(&typed.1, out)?;
+            out.push('}');
+        }
+        other => out.push_str(&other.to_json()?.to_string()),
+    }
+    Some(())
+}
+
+fn separate(position: usize, out: &mut String) {
+    if position > 0 {
+        out.push(',');
     }
 }
 

@@ -1,5 +1,6 @@
 //! Values of the Terraform language as they cross the wire.
 
+mod digits;
 mod json;
 mod msgpack;
 mod number;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+pub(crate) use digits::Digits;
 pub use number::Number;
 pub use refinement::Refinement;
 pub use types::{Type, TypeError};

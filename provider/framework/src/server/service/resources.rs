@@ -250,6 +250,7 @@ impl<P: Provider> Inner<P> {
         tracing::debug!(resource = request.type_name, "import");
         let type_name = request.type_name.clone();
         let client = convert::client(request.client_capabilities);
+        let given = request.identity.clone();
         let imported = async {
             let resource = self.resource(&request.type_name)?;
             let import =
@@ -264,7 +265,8 @@ impl<P: Provider> Inner<P> {
             Ok(read) => proto::import_resource_state::Response {
                 imported_resources: vec![proto::import_resource_state::ImportedResource {
                     type_name,
-                    identity: convert::identity(read.identity.as_ref()),
+                    // What was found by its identity has that one.
+                    identity: convert::identity(read.identity.as_ref()).or(given),
                     state: encode(&read.state),
                     private: read.private.into(),
                 }],
