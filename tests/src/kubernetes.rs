@@ -58,9 +58,6 @@ impl Node {
 
     /// A reason where the machine cannot have a node.
     fn bring_up(name: &str) -> Result<Self, String> {
-        for name in ["etcd", "kubernetes", "coredns", "containerd", "registry", "busybox"] {
-            let _ = tool(name);
-        }
         let target = std::env::current_exe().unwrap();
         // Its place is the same each time, so that what a killed run left is cleaned up.
         let dir = target.ancestors().nth(2).unwrap().join(name);
@@ -245,17 +242,7 @@ impl Node {
     /// # Panics
     /// It does not come up.
     pub fn start_aws(&self) {
-        let _ = tool("python");
         self.script(&["start", "aws"]);
-    }
-
-    /// From now on, NetworkPolicies are enforced, for all the tests of this process.
-    ///
-    /// # Panics
-    /// They cannot be.
-    pub fn enforce_network_policies(&self) {
-        let _ = tool("network-policies");
-        self.script(&["start", "network-policies"]);
     }
 
     /// Starts kwok: a node with the annotation `kwok.x-k8s.io/node: fake` is there
@@ -264,7 +251,6 @@ impl Node {
     /// # Panics
     /// It does not come up.
     pub fn start_kwok(&self) {
-        let _ = tool("kwok");
         self.script(&["start", "kwok"]);
     }
 
@@ -274,7 +260,6 @@ impl Node {
     /// # Panics
     /// It does not come up.
     pub fn start_karpenter(&self) {
-        let _ = (tool("kwok"), tool("karpenter"));
         self.script(&["start", "karpenter"]);
     }
 

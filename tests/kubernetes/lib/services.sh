@@ -112,13 +112,13 @@ start_registry() {
 }
 
 start_aws() {
+    "$tools/install" python
     start aws "$("$tools/path" python)" -c 'import sys; from moto.server import main; main(sys.argv[1:])' \
         -H "$address" -p 5555
     await aws "moto does not answer" listens "$address" 5555
 }
 
 start_network-policies() {
-    ln -sf "$("$tools/path" network-policies)"/* "$programs/"
     start network-policies "$programs/network-policies" --kubeconfig "$dir/kubeconfig" \
         --node "$node_name" --services "$service_range"
     await network-policies "NetworkPolicies are not enforced" inside "$programs/iptables" -n -L KUBE-ROUTER-FORWARD

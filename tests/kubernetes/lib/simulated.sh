@@ -2,6 +2,7 @@
 # Sourced.
 
 start_kwok() {
+    "$tools/install" kwok
     ln -sf "$("$tools/path" kwok)" "$programs/"
     # Karpenter's kwok cloud writes what the pods ask for as a node's capacity, and
     # counts limits by it; here a node's capacity is what can be had of it.
@@ -48,6 +49,7 @@ machine_types() {
 start_karpenter() {
     local crds
     runs kwok || start_kwok
+    "$tools/install" karpenter
     ln -sf "$("$tools/path" karpenter)" "$programs/"
     crds=$(dirname "$("$tools/path" karpenter)")/crds
     [ -e "$dir/etc/machine-types.json" ] || machine_types >"$dir/etc/machine-types.json"

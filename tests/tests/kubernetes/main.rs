@@ -1,5 +1,6 @@
 //! What runs on Kubernetes, on a real one. In one program, so that its tests share
 //! a node: `falaj_tests::kubernetes::Node`.
 
+mod network;
 mod node;
 mod simulated;
