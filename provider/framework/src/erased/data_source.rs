@@ -68,7 +68,7 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
         match result {
             Ok(model) => {
                 let state = crate::plan::blocks::fill(&self.schema.attributes, model.to_value());
-                let state = crate::plan::keep::object(&self.schema.attributes, &config, state);
+                let state = crate::plan::keep::returned(&self.schema.attributes, &config, state);
                 (state.nulls_for_unknowns(), diagnostics)
             }
             Err(errors) => {

@@ -50,7 +50,7 @@ impl<E: EphemeralResource> TypedEphemeralResource<E> {
 
     fn settle(&self, checks: bool, config: &Value, result: &E::Model) -> (Value, Diagnostics) {
         let attributes = &self.schema.attributes;
-        let result = keep::object(attributes, config, blocks::fill(attributes, result.to_value()));
+        let result = keep::returned(attributes, config, blocks::fill(attributes, result.to_value()));
         let mut problems = Diagnostics::new();
         if !result.is_wholly_known() {
             problems.push(

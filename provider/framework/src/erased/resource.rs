@@ -166,7 +166,7 @@ impl<R: Resource> TypedResource<R> {
     /// spellings as they were before, write-only attributes null.
     fn settle(&self, earlier: &Value, state: &R::Model) -> Value {
         let state = blocks::fill(self.attributes(), state.to_value());
-        let state = keep::object(self.attributes(), earlier, state);
+        let state = keep::returned(self.attributes(), earlier, state);
         write_only::remove(self.attributes(), state)
     }
 

@@ -48,8 +48,12 @@ mod lifecycle;
 mod streams;
 mod wire;
 
+use std::convert::Infallible;
+
 use serde_json::Value as Json;
 use tonic::Request;
+use tonic::body::Body;
+use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
 
 use crate::plan::blocks;
 use crate::proto::tfplugin6 as proto;
@@ -62,6 +66,9 @@ pub use client::Client;
 pub use ephemeral::Ephemeral;
 pub use lifecycle::{Action, Instance, Step};
 pub use streams::{Invoked, Listed};
+
+/// What carries a client's calls to a provider, in process or over a wire.
+pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
 
 /// A configuration, as JSON or as a value; only a value can have unknowns.
 pub trait Config {
@@ -234,6 +241,13 @@ impl<P: Provider> Host<P> {
     #[doc(hidden)]
     pub fn service(&self) -> impl proto::provider_server::Provider + use<P> {
         self.service.clone()
+    }
+
+    /// The provider's service in process, for a gRPC client of one's own:
+    /// `tfplugin::proto::tfplugin6::provider_client::ProviderClient::new(host.transport())`.
+    pub fn transport(&self) -> Transport {
+        let server = proto::provider_server::ProviderServer::new(self.service.clone());
+        Transport::new(ServiceExt::<http::Request<Body>>::map_err(server, |never: Infallible| match never {}))
     }
 
     /// Tells the provider to stop, as a Ctrl-C in the host does.

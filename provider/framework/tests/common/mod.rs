@@ -6,22 +6,25 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// The built example. Testing the whole package builds it; a single test does
-/// not, so it is built here if a source is newer.
+/// The example provider of notes.
+#[allow(dead_code)] // Not every test uses it.
 pub fn provider() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let test = std::env::current_exe().expect("the path of this test");
-        let target = test.ancestors().nth(2).expect("the target directory");
-        let binary = target.join("examples/terraform-provider-note");
-        if modified(&binary) < newest_source() {
-            let built = Command::new(env!("CARGO"))
-                .args(["build", "--quiet", "--package", "tfplugin", "--example", "terraform-provider-note"])
-                .status();
-            assert!(built.expect("cargo runs").success(), "the example provider builds");
-        }
-        binary
-    })
+    BUILT.get_or_init(|| example("terraform-provider-note"))
+}
+
+/// A built example. Testing the whole package builds it; a single test does
+/// not, so it is built here if a source is newer.
+pub fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let target = test.ancestors().nth(2).expect("the target directory");
+    let binary = target.join("examples").join(name);
+    if modified(&binary) < newest_source() {
+        let built =
+            Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "tfplugin", "--example", name]).status();
+        assert!(built.expect("cargo runs").success(), "the example provider builds");
+    }
+    binary
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
