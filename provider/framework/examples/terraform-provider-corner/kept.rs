@@ -13,6 +13,8 @@ use super::store::Store;
 pub trait Object: Model {
     const TYPE: &'static str;
     const VERSION: i64 = 0;
+    /// The type under which the store has it.
+    const STORED: &'static str = Self::TYPE;
 
     /// The name, under which the store has it.
     fn name(&self) -> &str;
@@ -81,12 +83,12 @@ impl<M: Object> Kept<M> {
     fn keep(ctx: &Context<Store>, object: &M) -> Result<(), Diagnostics> {
         let text = object.to_value().to_json_text();
         let text = text.ok_or_else(|| Diagnostic::error("An attribute is still unknown"))?;
-        ctx.shared()?.put(M::TYPE, object.name(), &text)
+        ctx.shared()?.put(M::STORED, object.name(), &text)
     }
 
     /// The object as the world has it.
     pub fn find(ctx: &Context<Store>, name: &str) -> Result<Option<M>, Diagnostics> {
-        let Some(text) = ctx.shared()?.get(M::TYPE, name)? else {
+        let Some(text) = ctx.shared()?.get(M::STORED, name)? else {
             return Ok(None);
         };
         let value = Value::from_json(text.as_bytes(), &M::schema().to_type());
@@ -114,7 +116,7 @@ impl<M: Object> Resource for Kept<M> {
 
     async fn create(&self, ctx: &Context<Store>, plan: Plan<M>) -> Result<M, Failure<M>> {
         let mut object = plan.planned;
-        if ctx.shared()?.get(M::TYPE, object.name())?.is_some() {
+        if ctx.shared()?.get(M::STORED, object.name())?.is_some() {
             return Err(Diagnostic::error("There is one of this name already").at("name").into());
         }
         object.complete(&Change { config: &plan.config, prior: None, ctx })?;
@@ -134,7 +136,7 @@ impl<M: Object> Resource for Kept<M> {
     }
 
     async fn delete(&self, ctx: &Context<Store>, state: M) -> Result<(), Diagnostics> {
-        ctx.shared()?.remove(M::TYPE, state.name())
+        ctx.shared()?.remove(M::STORED, state.name())
     }
 
     async fn import(&self, _ctx: &Context<Store>, import: Import) -> Result<M, Diagnostics> {

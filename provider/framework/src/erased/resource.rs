@@ -358,6 +358,11 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
 
     async fn import(&self, scope: Scope<R::Shared>, import: Import) -> Reading {
         let ctx = scope.context(self.resource.default_timeouts().read);
+        // A host that imports by identity wants one back.
+        let given = match &import {
+            Import::Identity(identity) => Some(identity.clone()),
+            Import::Id(_) => None,
+        };
         let result = guarded(R::NAME, self.resource.import(&ctx, import)).await;
         let mut diagnostics = ctx.take_diagnostics();
         let state = match result {
@@ -370,7 +375,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
                 Value::Null
             }
         };
-        let identity = self.identity_of(&state);
+        let identity = self.whole_identity_of(&state).or(given);
         Applied { state, identity, private: ctx.private(), diagnostics }
     }
 

@@ -66,7 +66,7 @@ impl<R: Resource> TypedResource<R> {
                 Value::Null
             }
         };
-        let identity = self.identity_of(&state);
+        let identity = self.whole_identity_of(&state);
         Reading { state, identity, private: ctx.private(), diagnostics }
     }
 
@@ -75,5 +75,13 @@ impl<R: Resource> TypedResource<R> {
         self.identity.as_ref()?;
         let model: R::Model = read_model(state).ok()?;
         self.resource.identity(&model)
+    }
+
+    /// The same, unless a part of it is not there yet: what an import or a move
+    /// returns is read at once, and from then on the identity may not change.
+    pub(super) fn whole_identity_of(&self, state: &Value) -> Option<Value> {
+        let identity = self.identity_of(state)?;
+        let whole = identity.as_map()?.values().all(|part| !part.is_null() && part.is_wholly_known());
+        whole.then_some(identity)
     }
 }

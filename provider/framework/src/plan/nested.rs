@@ -133,9 +133,15 @@ fn same_configured(attributes: &[Attribute], config: &Value, other: &Value) -> b
         }
         match &attribute.kind {
             Kind::Nested(nesting, nested) => same_elements(*nesting, nested, mine, theirs),
-            Kind::Plain(_) => mine == theirs,
+            Kind::Plain(_) => mine == theirs || same_meaning(attribute, mine, theirs),
         }
     })
+}
+
+/// Whether two spellings mean the same, by what the attribute says.
+fn same_meaning(attribute: &Attribute, mine: &Value, theirs: &Value) -> bool {
+    let known = |value: &Value| !value.is_null() && !value.is_unknown();
+    known(mine) && known(theirs) && attribute.same.is_some_and(|same| same(mine, theirs))
 }
 
 fn same_elements(nesting: Nesting, attributes: &[Attribute], config: &Value, other: &Value) -> bool {

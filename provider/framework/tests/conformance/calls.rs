@@ -17,9 +17,7 @@ impl Client {
         let mut sent = Vec::new();
         for (position, argument) in arguments.iter().enumerate() {
             let (_, kind) = function.parameter(position).ok_or_else(|| format!("{name} takes fewer arguments"))?;
-            let argument = reading::plain(argument, kind)?;
-            let dynamic = *kind == tfplugin::Type::Dynamic;
-            sent.extend(wire(&if dynamic { argument.into_dynamic() } else { argument }));
+            sent.extend(wire(&reading::plain(argument, kind)?));
         }
         let request = proto::call_function::Request { name: name.clone(), arguments: sent };
         let answer = answer(self.grpc.call_function(request).await)?;
@@ -29,7 +27,7 @@ impl Client {
         };
         match (result, error, found) {
             (Some(expected), _, Ok(found)) => {
-                let expected = reading::plain(expected, &function.result)?;
+                let expected = reading::bare(&reading::plain(expected, &function.result)?);
                 let differs = expected != found;
                 Ok(differs
                     .then(|| format!("{name}: expected {}, found {}", reading::text(&expected), reading::text(&found)))

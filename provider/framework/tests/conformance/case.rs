@@ -51,6 +51,57 @@ pub enum Step {
     Change(Box<Change>),
     /// Calls a function.
     Call(Call),
+    /// Asks for the objects of a resource.
+    Query(Query),
+    /// Invokes an action.
+    Invoke(Invoke),
+}
+
+/// A query.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    pub list: String,
+    #[serde(default)]
+    pub given: BTreeMap<Address, Attributes>,
+    pub config: Attributes,
+    /// The most that are wanted; 0 for all.
+    #[serde(default)]
+    pub limit: i64,
+    #[serde(default)]
+    pub include_resource: bool,
+    /// All that is found, in order.
+    #[serde(default)]
+    pub found: Vec<Found>,
+    /// A part of the one error.
+    #[serde(default)]
+    pub fails: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    pub display_name: String,
+    pub identity: Attributes,
+    /// Its state, where that was asked for.
+    #[serde(default)]
+    pub resource: Option<Attributes>,
+}
+
+/// An invocation of an action.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invoke {
+    pub action: String,
+    pub config: Attributes,
+    /// All that it says on the way.
+    #[serde(default)]
+    pub progress: Vec<String>,
+    /// A part of the one error.
+    #[serde(default)]
+    pub fails: Option<String>,
+    #[serde(default)]
+    pub world: BTreeMap<Address, Option<Attributes>>,
 }
 
 /// A configuration that is planned and applied, and what must come of it.
@@ -128,7 +179,7 @@ pub struct Moved {
 pub struct Problem {
     /// Whose it is.
     pub of: Address,
-    /// The attribute. A core tells only the first step of it.
+    /// The attribute. A core tells only the last name in it.
     #[serde(default)]
     pub at: String,
     /// A part of its summary and detail.
@@ -251,7 +302,9 @@ fn read(file: &Path) -> Vec<Case> {
             let nonsense = match step {
                 Step::Change(change) => change.nonsense(),
                 Step::Call(call) if call.result.is_some() == call.error.is_some() => Some("a result or an error"),
-                Step::Call(_) => None,
+                Step::Query(_) if !case.needs.contains(&Need::Queries) => Some("a query `needs: [queries]`"),
+                Step::Invoke(_) if !case.needs.contains(&Need::Actions) => Some("an action `needs: [actions]`"),
+                Step::Call(_) | Step::Query(_) | Step::Invoke(_) => None,
             };
             if let Some(nonsense) = nonsense {
                 panic!("{}, step {number}: {nonsense}", case.place);
@@ -266,7 +319,7 @@ impl Case {
     fn objects(&self) -> BTreeSet<String> {
         let changes = self.steps.iter().filter_map(|step| match step {
             Step::Change(change) => Some(change),
-            Step::Call(_) => None,
+            _ => None,
         });
         let blocks = changes.flat_map(|change| [&change.config, &change.ephemeral]).flatten();
         let named = blocks.flat_map(|(kind, blocks)| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 use tfplugin::{Type, Value};
 
-use crate::case::{Action, Attributes, Blocks, Call, Case, Change, End, Problem, Step};
+use crate::case::{Action, Attributes, Blocks, Case, Change, End, Problem, Step};
 use crate::client::{Client, Told};
 use crate::connection::Connection;
 use crate::object::{Object, Plan};
@@ -18,7 +18,9 @@ pub async fn run(case: &Case, connection: &Connection) -> Vec<String> {
     for (step, number) in case.steps.iter().zip(1..) {
         let mut problems = match step {
             Step::Change(change) => life.change(change).await.unwrap_or_else(|problem| vec![problem]),
-            Step::Call(call) => life.call(call).await,
+            Step::Call(call) => life.client.call(call).await.unwrap_or_else(|problem| vec![problem]),
+            Step::Query(query) => life.client.query(query).await.unwrap_or_else(|problem| vec![problem]),
+            Step::Invoke(invoke) => life.client.invoke(invoke).await.unwrap_or_else(|problem| vec![problem]),
         };
         if !problems.is_empty() {
             problems.iter_mut().for_each(|problem| *problem = format!("{}, step {number}: {problem}", case.place));
@@ -72,7 +74,9 @@ impl Life {
         let mut known = self.read(data, &mut told).await?;
         let opened = self.open(ephemeral, &mut told).await?;
         known.extend(opened.results());
-        let plans = self.plan(config, known, &mut told).await?;
+        // What depends on a failure is not planned.
+        let failed = has_errors(&told);
+        let plans = if failed { Plans::new() } else { self.plan(config, known, &mut told).await? };
         opened.close(&mut self.client).await?;
         if change.end() == End::Plan || has_errors(&told) {
             return Ok(mismatches("the plan", refused, &errors(&told)));
@@ -320,10 +324,6 @@ impl Life {
         Ok(problems)
     }
 
-    async fn call(&mut self, call: &Call) -> Vec<String> {
-        self.client.call(call).await.unwrap_or_else(|problem| vec![problem])
-    }
-
     /// Destroys what is left.
     async fn end(&mut self) -> Vec<String> {
         let everything = Change::default();
@@ -394,7 +394,7 @@ fn at<T>(address: &str, result: Result<T, String>) -> Result<T, String> {
 }
 
 /// The address in a reference, and the rest of it.
-fn owner(reference: &str) -> (&str, &str) {
+pub fn owner(reference: &str) -> (&str, &str) {
     let steps = if reference.starts_with("data.") || reference.starts_with("ephemeral.") { 3 } else { 2 };
     match reference.match_indices('.').nth(steps - 1) {
         Some((end, _)) => (&reference[..end], &reference[end + 1..]),

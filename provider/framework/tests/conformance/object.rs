@@ -77,11 +77,16 @@ impl Client {
         let mut told = told(of, upgraded.diagnostics);
         let mut object = Object::new(kind);
         object.state = value(upgraded.upgraded_state, &self.schema(kind)?.kind)?;
-        if let Some(identity) = saved.identity {
+        if self.schemas.identities.contains_key(kind) {
+            // A host asks even where an older one has saved no identity.
+            let saved_identity = saved.identity.map(|identity| serde_json::Value::from(identity).to_string());
             let request = proto::upgrade_resource_identity::Request {
                 type_name: kind.into(),
                 version: saved.identity_version,
-                raw_identity: json(identity.into()),
+                raw_identity: Some(proto::RawState {
+                    json: saved_identity.unwrap_or_default().into(),
+                    ..Default::default()
+                }),
             };
             let upgraded = answer(self.grpc.upgrade_resource_identity(request).await)?;
             told.extend(crate::client::told(of, upgraded.diagnostics));

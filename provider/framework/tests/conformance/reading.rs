@@ -69,7 +69,7 @@ fn read(raw: &RawValue, kind: &Type, resolve: Resolve<'_>) -> Result<Value, Stri
             }
             Value::Map(object)
         }
-        Type::Dynamic => any(raw, resolve)?,
+        Type::Dynamic => any(raw, resolve)?.into_dynamic(),
         Type::Bool | Type::Number | Type::String => {
             Value::from_json(text.as_bytes(), kind).map_err(|error| wrong(&error))?
         }
@@ -133,7 +133,7 @@ pub fn differences(what: &str, expected: &Attributes, actual: &Value, kind: &Typ
             continue;
         };
         match plain(expected, kind) {
-            Ok(expected) if expected == *actual.get(name) => {}
+            Ok(expected) if bare(&expected) == *actual.get(name) => {}
             Ok(expected) => {
                 found.push(format!("{what}, `{name}`: expected {}, found {}", text(&expected), text(actual.get(name))))
             }

@@ -9,7 +9,6 @@ use tfplugin::proto::tfplugin6::schema::object::NestingMode;
 /// Everything that the provider offers, by name.
 #[derive(Clone)]
 pub struct Schemas {
-    pub provider: Schema,
     pub resources: BTreeMap<String, Schema>,
     pub data: BTreeMap<String, Schema>,
     pub ephemeral: BTreeMap<String, Schema>,
@@ -55,7 +54,6 @@ impl Schemas {
         assert!(problems.is_empty(), "the schema comes with {problems:?}");
         let actions = schemas.action_schemas.into_iter().filter_map(|(name, action)| Some((name, action.schema?)));
         Self {
-            provider: schema(schemas.provider.unwrap_or_default()),
             resources: all(schemas.resource_schemas),
             data: all(schemas.data_source_schemas),
             ephemeral: all(schemas.ephemeral_resource_schemas),

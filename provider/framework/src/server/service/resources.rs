@@ -61,11 +61,15 @@ impl<P: Provider> Inner<P> {
         request: proto::upgrade_resource_identity::Request,
     ) -> proto::upgrade_resource_identity::Response {
         let upgraded = async {
-            let json = request.raw_identity.as_ref().map(|identity| identity.json.as_ref()).unwrap_or(b"null");
+            // A host before 1.12 saved no identity, and the next one asks all the same.
+            let json = request.raw_identity.as_ref().map(|identity| identity.json.as_ref()).unwrap_or_default();
+            if json.is_empty() || json == b"null" {
+                return Ok(Value::Null);
+            }
             self.resource(&request.type_name)?.upgrade_identity(request.version, json).await
         };
         let (identity, errors) = match upgraded.await {
-            Ok(identity) => (Some(identity), Diagnostics::new()),
+            Ok(identity) => (Some(identity).filter(|identity| !identity.is_null()), Diagnostics::new()),
             Err(errors) => (None, errors),
         };
         proto::upgrade_resource_identity::Response {
