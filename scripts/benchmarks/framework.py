@@ -30,10 +30,6 @@ terraform {
 
 variable "directory" {}
 
-variable "items" {
-  type = number
-}
-
 variable "purpose" {
   default = "first"
 }
@@ -41,18 +37,29 @@ variable "purpose" {
 provider "items" {
   directory = var.directory
 }
+"""
 
-resource "items_item" "each" {
-  count       = var.items
-  name        = "item-${count.index}"
+# The cores' own time grows with the square of a block's instances, so there are many blocks.
+BLOCK = 100
+RESOURCE = """
+resource "items_item" "block%(block)d" {
+  count       = %(count)d
+  name        = "item-%(block)d-${count.index}"
   description = "The ${var.purpose} purpose of item ${count.index}"
-  replicas    = 1 + count.index % 5
+  replicas    = 1 + count.index %% 5
   ratio       = count.index / 8
   labels      = { team = "platform", index = tostring(count.index) }
   zones       = ["north", "south"]
   limits      = { cpu = 2 }
 }
 """
+
+
+def configuration(items: int) -> str:
+    """A configuration of that many resources."""
+    starts = range(0, items, BLOCK)
+    blocks = [RESOURCE % {"block": at, "count": min(BLOCK, items - start)} for at, start in enumerate(starts)]
+    return CONFIGURATION + "".join(blocks)
 
 
 @dataclass
@@ -101,7 +108,7 @@ class Project:
         self.directory, self.core = directory, core
         self.binary = os.path.realpath(contestant.binary)
         (directory / "items").mkdir(parents=True)
-        (directory / "main.tf").write_text(CONFIGURATION)
+        (directory / "main.tf").write_text(configuration(items))
         overrides = "".join(f'    "{source}" = "{contestant.binary.parent}"\n' for source in SOURCES)
         installation = f"provider_installation {{\n  dev_overrides {{\n{overrides}  }}\n  direct {{}}\n}}\n"
         (directory / "cli.rc").write_text(installation)
@@ -109,7 +116,6 @@ class Project:
         self.environment = clean | contestant.environment | {
             "TF_CLI_CONFIG_FILE": str(directory / "cli.rc"),
             "TF_VAR_directory": str(directory / "items"),
-            "TF_VAR_items": str(items),
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
