@@ -71,6 +71,7 @@ class Contestant:
     environment: dict[str, str] = field(default_factory=dict)
     handshake_ms: float = 0
     schema_mib: float = 0
+    schema_own_mib: float = 0
     size_mib: float = 0
 
 
@@ -173,8 +174,9 @@ class Project:
         return False
 
 
-def schema_mib(project: Project, contestant: Contestant, times: int) -> float:
-    """The most memory of a provider process that lives to give its schema; the median."""
+def schema_mib(project: Project, times: int) -> tuple[float, float]:
+    """The most memory of a provider process that lives to give its schema, and what of it
+    is no file; the medians."""
     peaks = []
     for _ in range(times):
         running = subprocess.Popen(
@@ -184,14 +186,16 @@ def schema_mib(project: Project, contestant: Contestant, times: int) -> float:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        peak = 0.0
+        resident, own = 0.0, 0.0
         while running.poll() is None:
             for child in process.children(running.pid):
                 if project.is_provider(child):
                     with contextlib.suppress(OSError):
-                        peak = max(peak, process.peak_resident_mib(child))
-        peaks.append(peak)
-    return median(peaks)
+                        resident = max(resident, process.peak_resident_mib(child))
+                        own = max(own, process.anonymous_mib(child))
+        peaks.append((resident, own))
+    resident, own = zip(*peaks)
+    return median(resident), median(own)
 
 
 def series(scratch: pathlib.Path, core: str, contestants: list[Contestant], items: int, rounds: int) -> Series:
@@ -240,7 +244,7 @@ def measure(root: pathlib.Path, scratch: pathlib.Path, tofu: str, peer: pathlib.
     for contestant, took in zip(contestants, starts):
         contestant.handshake_ms = median(took)
         project = Project(scratch / f"schema-{contestant.binary.parent.name}", tofu, contestant, 1)
-        contestant.schema_mib = schema_mib(project, contestant, 3)
+        contestant.schema_mib, contestant.schema_own_mib = schema_mib(project, 5)
         contestant.size_mib = contestant.binary.stat().st_size / 2**20
     runs = [("terraform", contestants, 1_000, 2), (tofu, contestants, 1_000, 2), (tofu, contestants[:2], 10_000, 1)]
     if quick:

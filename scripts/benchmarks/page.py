@@ -170,6 +170,7 @@ def framework_section(found: framework.Found, peer: pathlib.Path) -> str:
     starts = [
         start("start to handshake line, ms (median of 30)", "handshake_ms", 1),
         start("peak memory while the schema is read, MiB", "schema_mib", 1),
+        start("of that, without the mapped program and libraries, MiB", "schema_own_mib", 1),
         start("program, MiB", "size_mib", 1),
     ]
     return FRAMEWORK.format(

@@ -29,6 +29,11 @@ def peak_resident_mib(pid: int) -> float:
     return _status(pid, "VmHWM") / 1024
 
 
+def anonymous_mib(pid: int) -> float:
+    """Resident memory of its own, without what it maps of its program and libraries."""
+    return _status(pid, "RssAnon") / 1024
+
+
 def children(pid: int) -> list[int]:
     found = []
     for entry in pathlib.Path("/proc").iterdir():

@@ -47,6 +47,10 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
         let (ident, name) = (&attr.field.ident, &attr.name);
         quote!((::std::string::String::from(#name), ::tfplugin::Field::to_value(&self.#ident)))
     });
+    let moves = attrs.iter().map(|attr| {
+        let (ident, name) = (&attr.field.ident, &attr.name);
+        quote!((::std::string::String::from(#name), ::tfplugin::Field::into_value(self.#ident)))
+    });
     let write_only = attrs.iter().map(|attr| {
         let (kind, write_only) = (&attr.field.ty, attr.options.write_only.is_some());
         quote!(<#kind as ::tfplugin::Field>::WRITE_ONLY || #write_only)
@@ -71,6 +75,10 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
             fn to_value(&self) -> ::tfplugin::Value {
                 ::tfplugin::Value::Map(::std::collections::BTreeMap::from([#(#writes),*]))
             }
+
+            fn into_value(self) -> ::tfplugin::Value {
+                ::tfplugin::Value::Map(::std::collections::BTreeMap::from([#(#moves),*]))
+            }
         }
 
         #[automatically_derived]
@@ -90,6 +98,10 @@ pub fn model(input: &DeriveInput) -> Result<TokenStream> {
 
             fn to_value(&self) -> ::tfplugin::Value {
                 <Self as ::tfplugin::Model>::to_value(self)
+            }
+
+            fn into_value(self) -> ::tfplugin::Value {
+                <Self as ::tfplugin::Model>::into_value(self)
             }
         }
     })

@@ -91,6 +91,11 @@ pub trait Field: Sized + Clone + Send + Sync + 'static {
     /// Writes it.
     fn to_value(&self) -> Value;
 
+    /// The same of what is not needed any more.
+    fn into_value(self) -> Value {
+        self.to_value()
+    }
+
     /// Whether two spellings mean the same, if that is not plain equality.
     fn same() -> Option<fn(&Value, &Value) -> bool> {
         None
@@ -144,6 +149,14 @@ impl<T: Field> Field for Attr<T> {
         }
     }
 
+    fn into_value(self) -> Value {
+        match self {
+            Self::Known(value) => value.into_value(),
+            Self::Null => Value::Null,
+            Self::Unknown(refinement) => Value::Unknown(refinement),
+        }
+    }
+
     fn same() -> Option<fn(&Value, &Value) -> bool> {
         T::same()
     }
@@ -168,6 +181,10 @@ impl<T: Field> Field for Option<T> {
         self.as_ref().map_or(Value::Null, T::to_value)
     }
 
+    fn into_value(self) -> Value {
+        self.map_or(Value::Null, T::into_value)
+    }
+
     fn same() -> Option<fn(&Value, &Value) -> bool> {
         T::same()
     }
@@ -187,6 +204,10 @@ impl Field for String {
 
     fn to_value(&self) -> Value {
         Value::String(self.clone())
+    }
+
+    fn into_value(self) -> Value {
+        Value::String(self)
     }
 }
 
@@ -246,8 +267,12 @@ macro_rules! integer_field {
             }
 
             fn from_value(value: &Value) -> Result<Self, FieldError> {
-                let number = Number::from_value(value)?;
-                number.to_string().parse().map_err(|_| {
+                let number = match value {
+                    Value::Number(number) => number,
+                    other => return Err(unsuitable(other, "A number")),
+                };
+                let int = number.as_i64().and_then(|int| Self::try_from(int).ok());
+                int.or_else(|| number.to_string().parse().ok()).ok_or_else(|| {
                     FieldError::wrong(format!("A whole number from {} to {} was expected, {number} was given.", <$int>::MIN, <$int>::MAX))
                 })
             }
@@ -292,6 +317,10 @@ impl<T: Field> Field for Vec<T> {
 
     fn to_value(&self) -> Value {
         Value::List(self.iter().map(T::to_value).collect())
+    }
+
+    fn into_value(self) -> Value {
+        Value::List(self.into_iter().map(T::into_value).collect())
     }
 }
 
@@ -367,6 +396,10 @@ impl<T: Field> Field for Set<T> {
     fn to_value(&self) -> Value {
         Value::Set(self.0.iter().map(T::to_value).collect())
     }
+
+    fn into_value(self) -> Value {
+        Value::Set(self.0.into_iter().map(T::into_value).collect())
+    }
 }
 
 impl<T: Field> Field for BTreeMap<String, T> {
@@ -390,6 +423,10 @@ impl<T: Field> Field for BTreeMap<String, T> {
 
     fn to_value(&self) -> Value {
         Value::Map(self.iter().map(|(key, value)| (key.clone(), value.to_value())).collect())
+    }
+
+    fn into_value(self) -> Value {
+        Value::Map(self.into_iter().map(|(key, value)| (key, value.into_value())).collect())
     }
 }
 

@@ -24,6 +24,11 @@ pub trait Model: Sized + Clone + Send + Sync + 'static {
     /// Writes the object, all attributes present.
     fn to_value(&self) -> Value;
 
+    /// The same of an object that is not needed any more.
+    fn into_value(self) -> Value {
+        self.to_value()
+    }
+
     /// The schema of an object that stands for itself.
     fn schema() -> Schema {
         Schema {

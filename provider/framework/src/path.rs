@@ -75,6 +75,39 @@ impl AttributePath {
     }
 }
 
+/// A path on the way down into an object: it borrows, so that looking at what
+/// is right costs nothing for where it is.
+pub(crate) enum Trail<'t> {
+    /// The whole object.
+    Root,
+    Attribute(&'t Trail<'t>, &'static str),
+    Key(&'t Trail<'t>, &'t str),
+    Index(&'t Trail<'t>, usize),
+}
+
+impl<'t> Trail<'t> {
+    pub fn attribute(&'t self, name: &'static str) -> Self {
+        Self::Attribute(self, name)
+    }
+
+    pub fn key(&'t self, key: &'t str) -> Self {
+        Self::Key(self, key)
+    }
+
+    pub fn index(&'t self, index: usize) -> Self {
+        Self::Index(self, index)
+    }
+
+    pub fn to_path(&self) -> AttributePath {
+        match self {
+            Self::Root => AttributePath::new(),
+            Self::Attribute(before, name) => before.to_path().attribute(*name),
+            Self::Key(before, key) => before.to_path().key(*key),
+            Self::Index(before, index) => before.to_path().index(*index),
+        }
+    }
+}
+
 impl From<&'static str> for AttributePath {
     fn from(name: &'static str) -> Self {
         Self::root(name)

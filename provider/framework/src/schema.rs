@@ -191,9 +191,12 @@ impl Kind {
     }
 }
 
-/// The object type that attributes make up.
+/// The object type that attributes make up, by name as on the wire.
 pub fn object_type(attributes: &[Attribute]) -> Type {
-    Type::Object(attributes.iter().map(|attribute| (attribute.name.to_owned(), attribute.kind.to_type())).collect())
+    let mut kinds: Vec<_> =
+        attributes.iter().map(|attribute| (attribute.name.to_owned(), attribute.kind.to_type())).collect();
+    kinds.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Type::Object(kinds)
 }
 
 impl Schema {

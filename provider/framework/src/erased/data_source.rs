@@ -67,7 +67,7 @@ impl<D: DataSource> AnyDataSource<D::Shared> for TypedDataSource<D> {
         let mut diagnostics = ctx.take_diagnostics();
         match result {
             Ok(model) => {
-                let state = crate::plan::blocks::fill(&self.schema.attributes, model.to_value());
+                let state = crate::plan::blocks::fill(&self.schema.attributes, model.into_value());
                 let state = crate::plan::keep::returned(&self.schema.attributes, &config, state);
                 (state.nulls_for_unknowns(), diagnostics)
             }

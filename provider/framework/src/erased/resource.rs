@@ -116,21 +116,24 @@ impl<R: Resource> TypedResource<R> {
         Ok(Plan::new(read_model(&change.config)?, prior, read_model(planned)?))
     }
 
+    /// The plan as the resource's own hook changed it, if it did, and what is to be
+    /// replaced by its word.
     async fn plan_hook(
         &self,
         ctx: &Context<R::Shared>,
         change: &Change,
-        planned: Value,
-    ) -> Result<(Value, Vec<AttributePath>), Diagnostics> {
+        planned: &Value,
+    ) -> Result<(Option<Value>, Vec<AttributePath>), Diagnostics> {
         let prior = if change.prior.is_null() { None } else { Some(read_model(&change.prior)?) };
-        let (Some(config), Some(model)) = (read_known(&change.config)?, read_known::<R::Model>(&planned)?) else {
-            return Ok((planned, Vec::new()));
+        let (Some(config), Some(model)) = (read_known(&change.config)?, read_known::<R::Model>(planned)?) else {
+            return Ok((None, Vec::new()));
         };
         let before = model.to_value();
         let mut plan = Plan::new(config, prior, model);
-        guarded(Subject(R::NAME, &planned), self.resource.plan(ctx, &mut plan)).await?;
-        let after = plan.planned.to_value();
-        Ok((merge::changes(planned, &before, after), plan.replace))
+        guarded(Subject(R::NAME, planned), self.resource.plan(ctx, &mut plan)).await?;
+        let after = plan.planned.into_value();
+        let changed = (after != before).then(|| merge::changes(planned.clone(), &before, after));
+        Ok((changed, plan.replace))
     }
 
     async fn plan_destroy(&self, scope: Scope<R::Shared>, change: Change) -> Planned {
@@ -164,8 +167,8 @@ impl<R: Resource> TypedResource<R> {
 
     /// Makes what the resource's code returned into state: numbers and
     /// spellings as they were before, write-only attributes null.
-    fn settle(&self, earlier: &Value, state: &R::Model) -> Value {
-        let state = blocks::fill(self.attributes(), state.to_value());
+    fn settle(&self, earlier: &Value, state: R::Model) -> Value {
+        let state = blocks::fill(self.attributes(), state.into_value());
         let state = keep::returned(self.attributes(), earlier, state);
         write_only::remove(self.attributes(), state)
     }
@@ -180,7 +183,7 @@ impl<R: Resource> TypedResource<R> {
         let mut diagnostics = ctx.take_diagnostics();
         let state = match result {
             Ok(model) => {
-                let state = self.settle(&change.planned, &model);
+                let state = self.settle(&change.planned, model);
                 if !state.is_wholly_known() && ctx.is_cancelled() {
                     if diagnostics.is_empty() {
                         diagnostics.push(interrupted(R::NAME));
@@ -200,7 +203,7 @@ impl<R: Resource> TypedResource<R> {
             Err(failure) => {
                 diagnostics.append(failure.diagnostics);
                 match failure.state {
-                    Some(model) => self.settle(&change.planned, &model).nulls_for_unknowns(),
+                    Some(model) => self.settle(&change.planned, model).nulls_for_unknowns(),
                     None => change.prior.clone(),
                 }
             }
@@ -279,14 +282,16 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         let hook = async {
             match deferral {
                 Some(deferral) => Err(deferral.into()),
-                None => self.plan_hook(&ctx, &change, completed.clone()).await,
+                None => self.plan_hook(&ctx, &change, &completed).await,
             }
         };
-        let (state, asked, result) = match hook.await {
-            Ok((state, asked)) => {
-                (blocks::fill(self.attributes(), write_only::remove(self.attributes(), state)), asked, Ok(()))
-            }
-            Err(errors) => (completed, Vec::new(), Err(errors)),
+        let (changed, asked, result) = match hook.await {
+            Ok((changed, asked)) => (changed, asked, Ok(())),
+            Err(errors) => (None, Vec::new(), Err(errors)),
+        };
+        let state = match changed {
+            Some(changed) => blocks::fill(self.attributes(), write_only::remove(self.attributes(), changed)),
+            None => blocks::fill(self.attributes(), completed),
         };
         let mut paths = replace::paths(self.attributes(), &change.prior, &state);
         if !change.prior.is_null() {
@@ -339,7 +344,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         };
         let mut diagnostics = ctx.take_diagnostics();
         let state = match result {
-            Ok(Some(model)) => self.settle(&state, &model),
+            Ok(Some(model)) => self.settle(&state, model),
             Ok(None) => Value::Null,
             Err(errors) => {
                 diagnostics.append(errors);
@@ -367,7 +372,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         let mut diagnostics = ctx.take_diagnostics();
         let state = match result {
             Ok(model) => {
-                let state = write_only::remove(self.attributes(), model.to_value()).nulls_for_unknowns();
+                let state = write_only::remove(self.attributes(), model.into_value()).nulls_for_unknowns();
                 blocks::fill(self.attributes(), state)
             }
             Err(errors) => {
@@ -394,7 +399,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
     fn generate(&self, state: &Value) -> Result<Value, Diagnostics> {
         let config = read_model(&plan::generate::object(self.attributes(), state))?;
         let config = match catch_unwind(AssertUnwindSafe(|| self.resource.generate_config(config))) {
-            Ok(config) => config?.to_value(),
+            Ok(config) => config?.into_value(),
             Err(panic) => return Err(crashed(R::NAME, panic.as_ref()).into()),
         };
         let config = write_only::remove(self.attributes(), config).nulls_for_unknowns();

@@ -58,7 +58,7 @@ impl<R: Resource> TypedResource<R> {
         let mut diagnostics = ctx.take_diagnostics();
         let state = match moved {
             Ok(model) => {
-                let state = write_only::remove(&self.schema.attributes, model.to_value()).nulls_for_unknowns();
+                let state = write_only::remove(&self.schema.attributes, model.into_value()).nulls_for_unknowns();
                 blocks::fill(&self.schema.attributes, state)
             }
             Err(errors) => {

@@ -3,6 +3,7 @@
 //! The host checks most of them too, but says only that the provider is at
 //! fault; these messages name the attribute and what was promised.
 
+use crate::path::Trail;
 use crate::schema::{Attribute, Kind, Nesting};
 use crate::{AttributePath, Diagnostic, Diagnostics, Refinement, Value};
 
@@ -12,11 +13,11 @@ const BUG: &str = "This is a bug in the provider, not in the configuration.";
 /// through defaults: the host would drop one and then miss it.
 pub fn duplicates(attributes: &[Attribute], planned: &Value) -> Diagnostics {
     let mut problems = Diagnostics::new();
-    find_duplicates(attributes, planned, &AttributePath::new(), &mut problems);
+    find_duplicates(attributes, planned, &Trail::Root, &mut problems);
     problems
 }
 
-fn find_duplicates(attributes: &[Attribute], object: &Value, path: &AttributePath, problems: &mut Diagnostics) {
+fn find_duplicates(attributes: &[Attribute], object: &Value, path: &Trail<'_>, problems: &mut Diagnostics) {
     for attribute in attributes {
         let Kind::Nested(nesting, nested) = &attribute.kind else {
             continue;
@@ -31,7 +32,7 @@ fn find_duplicates(attributes: &[Attribute], object: &Value, path: &AttributePat
             }
             (Nesting::Map, Value::Map(entries)) => {
                 for (key, element) in entries {
-                    find_duplicates(nested, element, &path.key(key.clone()), problems);
+                    find_duplicates(nested, element, &path.key(key), problems);
                 }
             }
             (Nesting::Set, Value::Set(elements)) => {
@@ -40,7 +41,7 @@ fn find_duplicates(attributes: &[Attribute], object: &Value, path: &AttributePat
                 };
                 if elements.iter().enumerate().any(|(position, element)| twice(position, element)) {
                     problems.error_at(
-                        path,
+                        path.to_path(),
                         "Two elements of a set are equal",
                         "They become equal once defaults are filled in. Leave one of them out.",
                     );
@@ -55,7 +56,7 @@ fn find_duplicates(attributes: &[Attribute], object: &Value, path: &AttributePat
 /// is null on create.
 pub fn planned(attributes: &[Attribute], config: &Value, prior: &Value, planned: &Value) -> Diagnostics {
     let mut problems = Diagnostics::new();
-    plan_object(attributes, config, prior, planned, &AttributePath::new(), &mut problems);
+    plan_object(attributes, config, prior, planned, &Trail::Root, &mut problems);
     problems
 }
 
@@ -64,7 +65,7 @@ fn plan_object(
     config: &Value,
     prior: &Value,
     planned: &Value,
-    path: &AttributePath,
+    path: &Trail<'_>,
     problems: &mut Diagnostics,
 ) {
     for attribute in attributes {
@@ -79,10 +80,10 @@ fn plan_attribute(
     config: &Value,
     prior: &Value,
     planned: &Value,
-    path: &AttributePath,
+    path: &Trail<'_>,
     problems: &mut Diagnostics,
 ) {
-    let mut invalid = |detail: &str| problems.push(broken("Invalid plan", path, detail));
+    let mut invalid = |detail: &str| problems.push(broken("Invalid plan", path.to_path(), detail));
     if attribute.write_only {
         if !planned.is_null() {
             invalid("A write-only attribute must be null in a plan.");
@@ -128,7 +129,7 @@ fn plan_nested(
     config: &Value,
     prior: &Value,
     planned: &Value,
-    path: &AttributePath,
+    path: &Trail<'_>,
     problems: &mut Diagnostics,
 ) {
     let nothing = &Value::Null;
@@ -139,7 +140,7 @@ fn plan_nested(
         (Nesting::Map, Value::Map(configs), Value::Map(planneds)) if configs.keys().eq(planneds.keys()) => {
             for ((key, config), planned) in configs.iter().zip(planneds.values()) {
                 let prior = prior.get(key);
-                plan_object(attributes, config, prior, planned, &path.key(key.clone()), problems);
+                plan_object(attributes, config, prior, planned, &path.key(key), problems);
             }
         }
         (Nesting::List, Value::List(configs), Value::List(planneds)) if configs.len() == planneds.len() => {
@@ -155,7 +156,11 @@ fn plan_nested(
         (Nesting::Set, Value::Set(configs), Value::Set(planneds)) if configs.len() == planneds.len() => {
             set_elements(attributes, configs, planneds, path, problems);
         }
-        _ => problems.push(broken("Invalid plan", path, "The planned value does not have the configured elements.")),
+        _ => problems.push(broken(
+            "Invalid plan",
+            path.to_path(),
+            "The planned value does not have the configured elements.",
+        )),
     }
 }
 
@@ -165,7 +170,7 @@ fn set_elements(
     attributes: &[Attribute],
     configs: &[Value],
     planneds: &[Value],
-    path: &AttributePath,
+    path: &Trail<'_>,
     problems: &mut Diagnostics,
 ) {
     for planned in planneds {
@@ -175,7 +180,7 @@ fn set_elements(
             inner.is_empty()
         };
         if !configs.iter().any(|config| fits(&config)) {
-            problems.push(broken("Invalid plan", path, "An element was planned that is not configured."));
+            problems.push(broken("Invalid plan", path.to_path(), "An element was planned that is not configured."));
         }
     }
 }
@@ -194,7 +199,7 @@ fn refine(first: &Value, second: &Value, path: &AttributePath, problems: &mut Di
         (Value::Unknown(refinement), known) => {
             if let Err(promise) = keeps(refinement, known) {
                 let detail = format!("The first plan promised {promise}.");
-                problems.push(broken("Inconsistent plan", path, &detail));
+                problems.push(broken("Inconsistent plan", path.clone(), &detail));
             }
         }
         (Value::Map(before), Value::Map(after)) if before.keys().eq(after.keys()) => {
@@ -210,7 +215,11 @@ fn refine(first: &Value, second: &Value, path: &AttributePath, problems: &mut Di
         }
         (Value::Set(_), Value::Set(_)) if !first.is_wholly_known() => {}
         (first, second) if first != second => {
-            problems.push(broken("Inconsistent plan", path, "The second plan has another value than the first."));
+            problems.push(broken(
+                "Inconsistent plan",
+                path.clone(),
+                "The second plan has another value than the first.",
+            ));
         }
         _ => {}
     }
@@ -219,7 +228,7 @@ fn refine(first: &Value, second: &Value, path: &AttributePath, problems: &mut Di
 /// Checks the state after a create or an update against what was planned.
 pub fn applied(attributes: &[Attribute], planned: &Value, applied: &Value) -> Diagnostics {
     let mut problems = Diagnostics::new();
-    apply_object(attributes, planned, applied, &AttributePath::new(), &mut problems);
+    apply_object(attributes, planned, applied, &Trail::Root, &mut problems);
     problems
 }
 
@@ -227,7 +236,7 @@ fn apply_object(
     attributes: &[Attribute],
     planned: &Value,
     applied: &Value,
-    path: &AttributePath,
+    path: &Trail<'_>,
     problems: &mut Diagnostics,
 ) {
     for attribute in attributes {
@@ -235,21 +244,21 @@ fn apply_object(
         let (planned, applied) = (planned.get(attribute.name), applied.get(attribute.name));
         if attribute.write_only {
             if !applied.is_null() {
-                problems.push(broken("Invalid state", &path, "A write-only attribute must be null in state."));
+                problems.push(broken("Invalid state", path.to_path(), "A write-only attribute must be null in state."));
             }
             continue;
         }
         if applied.is_null() && attribute.is_block_collection() {
             let rule = "A list, set or map of blocks is empty where there are none, and not null.";
-            problems.push(broken("Invalid state", &path, rule));
+            problems.push(broken("Invalid state", path.to_path(), rule));
             continue;
         }
         apply_value(&attribute.kind, planned, applied, &path, problems);
     }
 }
 
-fn apply_value(kind: &Kind, planned: &Value, applied: &Value, path: &AttributePath, problems: &mut Diagnostics) {
-    let mut invalid = |detail: String| problems.push(broken("Invalid state", path, &detail));
+fn apply_value(kind: &Kind, planned: &Value, applied: &Value, path: &Trail<'_>, problems: &mut Diagnostics) {
+    let mut invalid = |detail: String| problems.push(broken("Invalid state", path.to_path(), &detail));
     if let Value::Unknown(refinement) = planned {
         if !applied.is_wholly_known() {
             invalid("The value is still unknown after the apply.".into());
@@ -266,7 +275,7 @@ fn apply_value(kind: &Kind, planned: &Value, applied: &Value, path: &AttributePa
             if before.keys().eq(after.keys()) =>
         {
             for ((key, planned), applied) in before.iter().zip(after.values()) {
-                apply_object(attributes, planned, applied, &path.key(key.clone()), problems);
+                apply_object(attributes, planned, applied, &path.key(key), problems);
             }
         }
         (Kind::Nested(Nesting::List, attributes), Value::List(before), Value::List(after))
@@ -290,7 +299,7 @@ fn apply_value(kind: &Kind, planned: &Value, applied: &Value, path: &AttributePa
         }
         (Kind::Plain(_), Value::Map(before), Value::Map(after)) if before.keys().eq(after.keys()) => {
             for ((key, planned), applied) in before.iter().zip(after.values()) {
-                apply_value(kind, planned, applied, &path.key(key.clone()), problems);
+                apply_value(kind, planned, applied, &path.key(key), problems);
             }
         }
         (_, planned, applied) if planned != applied => {
@@ -334,6 +343,6 @@ fn keeps(refinement: &Refinement, value: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn broken(summary: &str, path: &AttributePath, detail: &str) -> Diagnostic {
-    Diagnostic::error(format!("{summary} of `{path}`")).detail(format!("{detail} {BUG}")).at(path.clone())
+fn broken(summary: &str, path: AttributePath, detail: &str) -> Diagnostic {
+    Diagnostic::error(format!("{summary} of `{path}`")).detail(format!("{detail} {BUG}")).at(path)
 }

@@ -34,6 +34,9 @@ fn walk(attributes: &[Attribute], earlier: &Value, value: Value, mend: Mend) -> 
 }
 
 fn kept(attribute: &Attribute, earlier: &Value, value: Value, mend: Mend) -> Value {
+    if value == *earlier {
+        return value;
+    }
     match &attribute.kind {
         Kind::Plain(_) => {
             let same = |same: fn(&Value, &Value) -> bool| known(earlier) && known(&value) && same(earlier, &value);

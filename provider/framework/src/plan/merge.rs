@@ -12,12 +12,12 @@ pub fn changes(full: Value, before: &Value, after: Value) -> Value {
         return full;
     }
     match (full, before, after) {
-        (Value::Map(full), Value::Map(before), Value::Map(after)) => Value::Map(
+        (Value::Map(mut full), Value::Map(before), Value::Map(after)) => Value::Map(
             after
                 .into_iter()
-                .map(|(key, after)| match (full.get(&key), before.get(&key)) {
+                .map(|(key, after)| match (full.remove(&key), before.get(&key)) {
                     (Some(full), Some(before)) => {
-                        let merged = changes(full.clone(), before, after);
+                        let merged = changes(full, before, after);
                         (key, merged)
                     }
                     _ => (key, after),

@@ -26,6 +26,9 @@ use service::Service;
 
 /// The limit of the Go libraries, in both directions.
 const MAX_MESSAGE: usize = 256 << 20;
+/// The host has ten operations in flight unless it is told otherwise; more
+/// workers, on a machine of many processors, would have nothing to do.
+const WORKERS: usize = 10;
 /// How long open calls may take to end once the host is done or gone. A host
 /// that is done waits two seconds before it kills.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -52,7 +55,8 @@ enum ServeError {
 /// without a host and prints what to set for terraform to connect to it.
 pub fn serve<P: Provider>(provider: P) -> ExitCode {
     let debug = std::env::args().skip(1).any(|argument| argument == "-debug" || argument == "--debug");
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(WORKERS);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(P::NAME, &format!("no runtime can be started: {error}")),
     };

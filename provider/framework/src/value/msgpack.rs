@@ -1,5 +1,7 @@
 //! MessagePack in and out, as the protocol's object wire format defines it.
 
+use std::collections::BTreeMap;
+
 use rmp::Marker;
 use rmp::decode::{self, RmpRead};
 use rmp::encode;
@@ -88,7 +90,7 @@ impl<'b> Reader<'b> {
     }
 
     fn map(&mut self, element: &Type, depth: usize) -> Read<Value> {
-        let mut entries = std::collections::BTreeMap::new();
+        let mut entries = BTreeMap::new();
         for _ in 0..self.map_len()? {
             let key = self.string()?.to_owned();
             let value = self.value(element, depth + 1).map_err(|error| error.within(Step::Key(key.clone())))?;
@@ -98,26 +100,32 @@ impl<'b> Reader<'b> {
     }
 
     fn object(&mut self, attributes: &[(String, Type)], depth: usize) -> Read<Value> {
-        let mut entries = std::collections::BTreeMap::new();
         let length = self.map_len()?;
         // Absent attributes of a type that came with the value would cost memory
         // that the sender has not paid for: few bytes could stand for millions.
         if self.of_sender && length != attributes.len() {
             return Err(DecodeError::new(format!("an object of {} attributes was expected", attributes.len())));
         }
+        let mut entries = Vec::with_capacity(length.min(attributes.len()).min(RESERVED));
         let mut lookup = Lookup::of(attributes);
         for _ in 0..length {
             let name = self.string()?;
             let Some((name, kind)) = lookup.find(name) else {
                 return Err(DecodeError::new(format!("no attribute is named `{}`", excerpt(name))));
             };
+            if entries.len() == attributes.len() {
+                return Err(DecodeError::new("an object has an attribute twice"));
+            }
             let value =
                 self.value(kind, depth + 1).map_err(|error| error.within(Step::Attribute(name.clone().into())))?;
-            entries.insert(name.clone(), value);
+            entries.push((name.clone(), value));
         }
-        for (name, _) in attributes {
-            if !entries.contains_key(name) {
-                entries.insert(name.clone(), Value::Null);
+        let mut entries = BTreeMap::from_iter(entries);
+        if entries.len() < attributes.len() {
+            for (name, _) in attributes {
+                if !entries.contains_key(name) {
+                    entries.insert(name.clone(), Value::Null);
+                }
             }
         }
         Ok(Value::Map(entries))
