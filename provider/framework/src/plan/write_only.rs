@@ -24,6 +24,7 @@ pub fn remove(attributes: &[Attribute], value: Value) -> Value {
     Value::Map(values)
 }
 
-fn concerns(attribute: &Attribute) -> bool {
+/// Whether the attribute is write-only or has one inside.
+pub fn concerns(attribute: &Attribute) -> bool {
     attribute.write_only || matches!(&attribute.kind, Kind::Nested(_, nested) if nested.iter().any(concerns))
 }
