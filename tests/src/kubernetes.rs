@@ -42,7 +42,7 @@ impl Node {
     /// It does not come up, or cannot be had in CI.
     #[must_use]
     pub fn start() -> Option<&'static Self> {
-        static NODE: OnceLock<Result<Node, String>> = OnceLock::new();
+        static NODE: OnceLock<Result<Node, Refusal>> = OnceLock::new();
         said_if_skipped(NODE.get_or_init(|| Self::bring_up("kubernetes-node")).as_ref())
     }
 
@@ -56,8 +56,7 @@ impl Node {
         said_if_skipped(Self::bring_up(&format!("kubernetes-node-{name}")))
     }
 
-    /// A reason where the machine cannot have a node.
-    fn bring_up(name: &str) -> Result<Self, String> {
+    fn bring_up(name: &str) -> Result<Self, Refusal> {
         let target = std::env::current_exe().unwrap();
         // Its place is the same each time, so that what a killed run left is cleaned up.
         let dir = target.ancestors().nth(2).unwrap().join(name);
@@ -79,8 +78,7 @@ impl Node {
         }
         let status = holder.wait().unwrap();
         let said = fs::read_to_string(errors).unwrap();
-        assert_eq!(status.code(), Some(125), "the node does not come up:\n{said}");
-        Err(said)
+        Err(Refusal { said, cannot: status.code() == Some(125) })
     }
 
     /// A program that reaches the node's addresses, its pods and services. It runs
@@ -245,13 +243,22 @@ impl Node {
         self.script(&["start", "aws"]);
     }
 
-    /// Starts kwok: a node with the annotation `kwok.x-k8s.io/node: fake` is there
-    /// without a machine, and so are its pods.
+    /// Adds a node that is there without a machine, as its pods will be, with the
+    /// taint `kwok`; by kwok, which is started where it does not run.
     ///
     /// # Panics
-    /// It does not come up.
-    pub fn start_kwok(&self) {
+    /// It is refused.
+    pub fn simulate(&self, name: &str, region: &str, gpus: u32) {
         self.script(&["start", "kwok"]);
+        let resources = format!("{{cpu: 96, memory: 1Ti, pods: 110, nvidia.com/gpu: {gpus}}}");
+        self.apply(&format!(
+            "{{apiVersion: v1, kind: Node, \
+             metadata: {{name: {name}, annotations: {{kwok.x-k8s.io/node: fake}}, \
+               labels: {{kubernetes.io/hostname: {name}, topology.kubernetes.io/region: {region}}}}}, \
+             spec: {{taints: [{{key: kwok, effect: NoSchedule}}]}}, \
+             status: {{allocatable: {resources}, capacity: {resources}}}}}"
+        ));
+        self.kubectl(&["wait", "--for=condition=Ready", &format!("node/{name}"), "--timeout=60s"]);
     }
 
     /// Starts Karpenter, which makes such nodes for pods that wait, of the machine
@@ -340,14 +347,23 @@ impl Drop for Node {
     }
 }
 
-fn said_if_skipped<T>(node: Result<T, impl std::fmt::Display>) -> Option<T> {
-    let reason = match node {
+/// Why there is no node.
+struct Refusal {
+    said: String,
+    /// Not here at all, for want of a privilege or a program.
+    cannot: bool,
+}
+
+fn said_if_skipped<T>(node: Result<T, impl std::borrow::Borrow<Refusal>>) -> Option<T> {
+    let refusal = match node {
         Ok(node) => return Some(node),
-        Err(reason) => reason.to_string(),
+        Err(refusal) => refusal,
     };
-    assert!(std::env::var_os("CI").is_none(), "CI must be able to run a Kubernetes node: {reason}");
+    let Refusal { said, cannot } = refusal.borrow();
+    assert!(*cannot, "the node does not come up:\n{said}");
+    assert!(std::env::var_os("CI").is_none(), "CI must be able to run a Kubernetes node: {said}");
     let thread = std::thread::current();
-    let skipped = format!("SKIPPED {}: {}\n", thread.name().unwrap_or("a test"), reason.trim());
+    let skipped = format!("SKIPPED {}: {}\n", thread.name().unwrap_or("a test"), said.trim());
     // Past the capture of a passing test's output: nobody shall take it for proven.
     std::io::stderr().write_all(skipped.as_bytes()).unwrap();
     None

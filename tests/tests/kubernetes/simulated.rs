@@ -69,3 +69,23 @@ fn a_pod_that_asks_for_gpus_gets_a_simulated_node_which_goes_with_it() {
     node.wait_for("the node's end", || node.get(&of_pool)["items"].as_array().unwrap().is_empty());
     node.kubectl(&["delete", "nodepool/simulated", "kwoknodeclass/simulated"]);
 }
+
+#[test]
+#[ignore = "make test-all"]
+fn a_simulated_node_of_another_region_takes_only_who_asks_for_it() {
+    let Some(node) = Node::start() else { return };
+    node.simulate("of-berlin", "berlin", 8);
+    let space = node.namespace("berlin");
+    let pod = POD.replace("IMAGE", BUSYBOX).replace("nvidia.com/gpu, operator", "kwok, operator");
+    node.apply_in(space.name(), &pod);
+    node.wait_for("the scheduler's answer", || {
+        let conditions = &space.get(&["pod", "trains"])["status"]["conditions"];
+        conditions[0]["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("didn't match Pod's node affinity/selector"))
+    });
+    node.apply_in(space.name(), &pod.replace("dubai-1", "berlin").replace("name: trains}", "name: moves}"));
+    node.wait_for("the pod in Berlin", || space.get(&["pod", "moves"])["spec"]["nodeName"] == "of-berlin");
+    node.wait_for("its phase", || space.get(&["pod", "moves"])["status"]["phase"] == "Running");
+    node.kubectl(&["delete", "node", "of-berlin"]);
+}
