@@ -80,27 +80,28 @@ fn pair(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<O
 /// Gives each element of a list a partner: the equal one in its place, else an
 /// equal one that moved, else what is in its place and nobody's partner.
 fn pair_moved(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<Option<usize>> {
-    let mut pairs: Vec<Option<usize>> = vec![None; elements.len()];
-    let mut free = vec![true; others.len()];
     let fits = |element: &Value, other: usize| {
         others.get(other).is_some_and(|other| same_configured(attributes, element, other))
     };
-    let choose: [&dyn Fn(usize, &Value, &[bool]) -> Option<usize>; 3] = [
-        &|index, element, _| fits(element, index).then_some(index),
-        &|_, element, free| (0..others.len()).find(|other| free.get(*other) == Some(&true) && fits(element, *other)),
-        &|index, _, free| (free.get(index) == Some(&true)).then_some(index),
-    ];
-    for choose in choose {
-        for (index, (pair, element)) in
-            pairs.iter_mut().zip(elements).enumerate().filter(|(_, (pair, _))| pair.is_none())
-        {
-            *pair = choose(index, element, &free);
-            if let Some(taken) = pair.and_then(|chosen| free.get_mut(chosen)) {
-                *taken = false;
-            }
-        }
+    let in_place = elements.iter().enumerate().map(|(index, element)| fits(element, index).then_some(index));
+    let mut pairs: Vec<Option<usize>> = in_place.collect();
+    let mut free: Vec<bool> = (0..others.len()).map(|other| pairs.get(other).is_none_or(Option::is_none)).collect();
+    let is_free = |free: &[bool], other: usize| free.get(other) == Some(&true);
+    for (pair, element) in pairs.iter_mut().zip(elements).filter(|(pair, _)| pair.is_none()) {
+        *pair = (0..others.len()).find(|other| is_free(&free, *other) && fits(element, *other));
+        claim(&mut free, *pair);
+    }
+    for (index, pair) in pairs.iter_mut().enumerate().filter(|(_, pair)| pair.is_none()) {
+        *pair = is_free(&free, index).then_some(index);
+        claim(&mut free, *pair);
     }
     pairs
+}
+
+fn claim(free: &mut [bool], taken: Option<usize>) {
+    if let Some(place) = taken.and_then(|taken| free.get_mut(taken)) {
+        *place = false;
+    }
 }
 
 /// The configured element that a planned element was made from: planning keeps
