@@ -28,6 +28,7 @@ pub use list_resource::{AnyListResource, Bounds, Listed, TypedListResource};
 pub use resource::{AnyResource, Applied, Change, Planned, TypedResource};
 pub(crate) use validation::check;
 
+use crate::schema::Attribute;
 use crate::{Context, Deferral, Diagnostic, Diagnostics, Model, Value};
 
 /// What surrounds every operation of a provider.
@@ -85,15 +86,19 @@ pub async fn guarded<T, E: From<Diagnostic>>(
     }
 }
 
-/// One object in words: its type, and its id or name as far as they are known.
+/// One object in words: its type, and its id or name as far as they are known
+/// and no secret.
 /// The address in the configuration is the host's to add; it does not tell it.
-pub struct Subject<'v>(pub &'static str, pub &'v Value);
+pub struct Subject<'v>(pub &'static str, pub &'v [Attribute], pub &'v Value);
 
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)?;
         for attribute in ["id", "name"] {
-            match self.1.get(attribute) {
+            if self.1.iter().any(|declared| declared.name == attribute && declared.sensitive) {
+                continue;
+            }
+            match self.2.get(attribute) {
                 Value::String(text) => return write!(f, " ({attribute} `{text}`)"),
                 Value::Unknown(known) => {
                     if let Some(prefix) = known.prefix() {
@@ -156,6 +161,8 @@ pub fn whole(config: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Type;
+    use crate::schema::{Kind, Mode};
 
     #[test]
     fn an_object_is_named_by_what_is_known_of_it() {
@@ -163,9 +170,12 @@ mod tests {
         let prefix = Value::Unknown(crate::Refinement::none().with_prefix("a/"));
         let said: Vec<_> = [object("a/1".into()), object(prefix), object(Value::unknown()), Value::Null]
             .iter()
-            .map(|object| Subject("t", object).to_string())
+            .map(|object| Subject("t", &[], object).to_string())
             .collect();
         assert_eq!(said, ["t (id `a/1`)", "t (id `a/...`)", "t (name `n`)", "t"]);
+        let id = Attribute::new("id", Kind::Plain(Type::String), Mode::Computed);
+        let secret = [Attribute { sensitive: true, ..id }];
+        assert_eq!(Subject("t", &secret, &object("a/1".into())).to_string(), "t (name `n`)");
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl<R: Resource> TypedResource<R> {
         };
         let before = model.to_value();
         let mut plan = Plan::new(config, prior, model);
-        guarded(Subject(R::NAME, planned), self.resource.plan(ctx, &mut plan)).await?;
+        guarded(Subject(R::NAME, self.attributes(), planned), self.resource.plan(ctx, &mut plan)).await?;
         let after = plan.planned.into_value();
         let changed = (after != before).then(|| merge::changes(planned.clone(), &before, after));
         Ok((changed, plan.replace))
@@ -144,7 +144,7 @@ impl<R: Resource> TypedResource<R> {
                 return Err(deferral.into());
             }
             let prior = read_model(&change.prior)?;
-            guarded(Subject(R::NAME, &change.prior), self.resource.plan_destroy(&ctx, &prior)).await
+            guarded(Subject(R::NAME, self.attributes(), &change.prior), self.resource.plan_destroy(&ctx, &prior)).await
         };
         let diagnostics = collect(&ctx, checked.await);
         Planned { state: Value::Null, replace: Vec::new(), private: ctx.private(), diagnostics }
@@ -156,7 +156,7 @@ impl<R: Resource> TypedResource<R> {
         let ctx = scope.context(timeout).with_private(change.private, None);
         let deleted = async {
             let prior = read_model(&change.prior)?;
-            guarded(Subject(R::NAME, &change.prior), self.resource.delete(&ctx, prior)).await
+            guarded(Subject(R::NAME, self.attributes(), &change.prior), self.resource.delete(&ctx, prior)).await
         };
         let diagnostics = collect(&ctx, deleted.await);
         let kept = diagnostics.has_errors();
@@ -323,9 +323,13 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         } else {
             let result = match self.models(&change, &change.planned) {
                 Ok(plan) if creates => {
-                    guarded(Subject(R::NAME, &change.planned), self.resource.create(&ctx, plan)).await
+                    guarded(Subject(R::NAME, self.attributes(), &change.planned), self.resource.create(&ctx, plan))
+                        .await
                 }
-                Ok(plan) => guarded(Subject(R::NAME, &change.planned), self.resource.update(&ctx, plan)).await,
+                Ok(plan) => {
+                    guarded(Subject(R::NAME, self.attributes(), &change.planned), self.resource.update(&ctx, plan))
+                        .await
+                }
                 Err(errors) => Err(errors.into()),
             };
             self.after_change(&ctx, checks, &change, result)
@@ -339,7 +343,7 @@ impl<R: Resource> AnyResource<R::Shared> for TypedResource<R> {
         let timeout = self.timeout(&state, |timeouts| &timeouts.read, default);
         let ctx = scope.context(timeout).with_private(private, None);
         let result = match read_model(&state) {
-            Ok(model) => guarded(Subject(R::NAME, &state), self.resource.read(&ctx, model)).await,
+            Ok(model) => guarded(Subject(R::NAME, self.attributes(), &state), self.resource.read(&ctx, model)).await,
             Err(errors) => Err(errors),
         };
         let mut diagnostics = ctx.take_diagnostics();
