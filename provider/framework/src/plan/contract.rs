@@ -3,6 +3,7 @@
 //! The host checks most of them too, but says only that the provider is at
 //! fault; these messages name the attribute and what was promised.
 
+use super::write_only;
 use crate::path::Trail;
 use crate::schema::{Attribute, Kind, Nesting};
 use crate::{AttributePath, Diagnostic, Diagnostics, Refinement, Value};
@@ -68,6 +69,11 @@ fn plan_object(
     path: &Trail<'_>,
     problems: &mut Diagnostics,
 ) {
+    let config = if config.is_unknown() && !planned.is_unknown() && attributes.iter().any(write_only::concerns) {
+        &write_only::opened(attributes)
+    } else {
+        config
+    };
     for attribute in attributes {
         let path = path.attribute(attribute.name);
         let name = attribute.name;
@@ -134,7 +140,7 @@ fn plan_nested(
 ) {
     let nothing = &Value::Null;
     match (nesting, config, planned) {
-        (Nesting::Single, Value::Map(_), Value::Map(_)) => {
+        (Nesting::Single, Value::Map(_) | Value::Unknown(_), Value::Map(_)) => {
             plan_object(attributes, config, prior, planned, path, problems);
         }
         (Nesting::Map, Value::Map(configs), Value::Map(planneds)) if configs.keys().eq(planneds.keys()) => {

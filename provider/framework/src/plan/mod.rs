@@ -31,6 +31,4 @@ pub fn complete(attributes: &[Attribute], config: &Value, prior: &Value) -> Valu
 }
 
 #[cfg(test)]
-mod random_tests;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Walking nested objects side by side.
 
+mod uncertain;
+
 use std::collections::BTreeMap;
 
 use crate::Value;
@@ -20,9 +22,11 @@ impl<'o> Partners<'o> {
     /// Pairs the elements of `config` with those of `others`.
     pub fn new(nesting: Nesting, attributes: &[Attribute], config: &Value, others: &'o Value) -> Self {
         let pairs = match (nesting, config, others) {
-            (Nesting::Set, Value::Set(elements), Value::Set(others)) => Some(pair(attributes, elements, others)),
+            (Nesting::Set, Value::Set(elements), Value::Set(others)) => {
+                Some(uncertain::of_set(attributes, elements, others, pair(attributes, elements, others)))
+            }
             (Nesting::List, Value::List(elements), Value::List(others)) => {
-                Some(pair_moved(attributes, elements, others))
+                Some(uncertain::of_list(attributes, elements, others, pair_moved(attributes, elements, others)))
             }
             _ => None,
         };

@@ -9,7 +9,8 @@ use crate::{Refinement, Value};
 /// by declaration, on an attribute that changed, and those that must not be
 /// null but are (a create that was interrupted).
 pub fn object(attributes: &[Attribute], config: &Value, prior: &Value, planned: Value) -> Value {
-    if !matches!(planned, Value::Map(_)) {
+    // Of an object that is itself not known yet nothing is the provider's to say.
+    if !matches!(planned, Value::Map(_)) || config.is_unknown() {
         return planned;
     }
     let mut planned = entries(planned);

@@ -347,6 +347,9 @@ fn write(out: &mut Vec<u8>, value: &Value) {
 fn write_number(out: &mut Vec<u8>, number: &Number) {
     match number.repr() {
         Repr::Int(int) => drop(encode::write_sint(out, *int)),
+        // A host rounds a large integer that comes as a double to the digits that
+        // tell it from other doubles, and then it is another number.
+        Repr::Float(float) if float.fract() == 0.0 => drop(encode::write_str(out, &number.to_string())),
         Repr::Float(float) => drop(encode::write_f64(out, *float)),
         Repr::Decimal(digits) => drop(encode::write_str(out, digits)),
     }
@@ -425,6 +428,13 @@ mod tests {
         assert_eq!(round_trip(&range, &Type::Number), range);
         let length = Value::Unknown(Refinement::not_null().with_length(Some(1), Some(4)));
         assert_eq!(round_trip(&length, &Type::List(Box::new(Type::Bool))), length);
+    }
+
+    #[test]
+    fn an_integer_beyond_64_bits_is_written_in_digits() {
+        let digits = "18446744073709551616";
+        let value = Number::parse(digits).map_or(Value::Null, Value::Number);
+        assert_eq!(value.to_msgpack(), [&[0xa0 | 20], digits.as_bytes()].concat());
     }
 
     #[test]

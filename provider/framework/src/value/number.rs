@@ -90,6 +90,14 @@ fn exact(float: f64, fraction: usize) -> bool {
     (float * scale).fract() == 0.0
 }
 
+/// All the digits of a double, of which its shortest form says only enough to
+/// find it again among doubles.
+fn exact_digits(float: f64) -> String {
+    // No double has more binary, and so decimal, fraction digits.
+    let digits = if float.fract() == 0.0 { format!("{float:.0}") } else { format!("{float:.1074}") };
+    plain_digits(&digits).unwrap_or(digits)
+}
+
 /// Plain notation without exponent, leading or trailing zeros or a plus sign.
 fn plain_digits(text: &str) -> Option<String> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -160,7 +168,7 @@ impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Int(int) => write!(f, "{int}"),
-            Repr::Float(float) => write!(f, "{float}"),
+            Repr::Float(float) => f.write_str(&exact_digits(*float)),
             Repr::Decimal(digits) => f.write_str(digits),
         }
     }
@@ -200,6 +208,14 @@ mod tests {
         assert_eq!(big.and_then(|n| n.as_i64()), Some(9_007_199_254_740_993));
         let bigger = "18446744073709551617.5";
         assert_eq!(Number::parse(bigger).map(|n| n.to_string()).as_deref(), Some(bigger));
+    }
+
+    #[test]
+    fn a_double_is_written_with_all_its_digits() {
+        let written = |float: f64| Number::from_exact(float).map(|number| number.to_string());
+        assert_eq!(written(2f64.powi(64)).as_deref(), Some("18446744073709551616"));
+        assert_eq!(written(2f64.powi(-20)).as_deref(), Some("0.00000095367431640625"));
+        assert_eq!(written(0.5).as_deref(), Some("0.5"));
     }
 
     #[test]
