@@ -22,16 +22,28 @@ fn walk(
     found: &mut Vec<AttributePath>,
 ) {
     for attribute in attributes {
-        let (before, after) = (prior.get(attribute.name), planned.get(attribute.name));
+        let before = prior.get(attribute.name);
+        // Nothing is known of a part of what is not known.
+        let after = if planned.is_unknown() { planned } else { planned.get(attribute.name) };
         if before == after {
             continue;
         }
         let path = path.attribute(attribute.name);
-        if attribute.replace {
+        // A host takes no plan that turns out to need a new object only later, but
+        // one that does so from the start.
+        let may_need = after.is_unknown() && !before.is_null() && has_replace(&attribute.kind);
+        if attribute.replace || may_need {
             found.push(path);
         } else if let Kind::Nested(nesting, nested) = &attribute.kind {
             elements(*nesting, nested, before, after, &path, found);
         }
+    }
+}
+
+fn has_replace(kind: &Kind) -> bool {
+    match kind {
+        Kind::Nested(Nesting::Set, _) | Kind::Plain(_) => false,
+        Kind::Nested(_, nested) => nested.iter().any(|inner| inner.replace || has_replace(&inner.kind)),
     }
 }
 
