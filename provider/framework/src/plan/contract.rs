@@ -3,7 +3,7 @@
 //! The host checks most of them too, but says only that the provider is at
 //! fault; these messages name the attribute and what was promised.
 
-use super::write_only;
+use super::{keep, write_only};
 use crate::path::Trail;
 use crate::schema::{Attribute, Kind, Nesting};
 use crate::{AttributePath, Diagnostic, Diagnostics, Refinement, Value};
@@ -182,7 +182,9 @@ fn set_elements(
     for planned in planneds {
         let fits = |config: &&Value| {
             let mut inner = Diagnostics::new();
-            plan_object(attributes, config, &Value::Null, planned, path, &mut inner);
+            // A spelling of equal meaning may be kept here, too.
+            let spelled = keep::object(attributes, planned, (*config).clone());
+            plan_object(attributes, &spelled, &Value::Null, planned, path, &mut inner);
             inner.is_empty()
         };
         if !configs.iter().any(|config| fits(&config)) {
