@@ -87,6 +87,10 @@ impl Resource for Jobs {
     }
 
     async fn delete(&self, ctx: &Context<Store>, state: Job) -> Result<(), Diagnostics> {
-        ctx.shared()?.remove(Self::NAME, state.name.as_deref().unwrap_or_default())
+        let name = state.name.as_deref().unwrap_or_default();
+        if ctx.shared()?.get(Self::NAME, name)?.is_some_and(|found| found.contains("locked")) {
+            return Err(Diagnostic::error(format!("The job {name} is locked")).into());
+        }
+        ctx.shared()?.remove(Self::NAME, name)
     }
 }

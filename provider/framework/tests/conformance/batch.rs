@@ -3,7 +3,6 @@
 //! is `corner_place.c07_a` in there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -186,12 +185,15 @@ impl<'c> Batch<'c> {
             if self.group(round, end).is_empty() {
                 continue;
             }
+            // State that such a step saves is for it alone.
+            let before = self.workspace.state();
             self.prepare(round, end)?;
             self.write(round, end);
             let output = match end {
                 End::Validate => self.workspace.run(&["validate", "-json"]),
                 _ => self.workspace.run(&["plan", "-json", "-input=false"]),
             };
+            self.workspace.restore(before);
             let told = told::all(&output)?;
             self.check_errors(round, end, &told);
         }
@@ -214,9 +216,32 @@ impl<'c> Batch<'c> {
         let planned = self.plan(round)?;
         let changes = Shown::plan(&self.workspace, "plan")?;
         for (number, change) in self.changes(round) {
+            let Change {
+                warnings,
+                plan,
+                // Written by `configuration` and `prepare`.
+                given: _,
+                gone: _,
+                saved: _,
+                config: _,
+                data: _,
+                ephemeral: _,
+                import: _,
+                moved: _,
+                // Looked at in `check_errors`, `check_state` and `check_again`.
+                invalid: _,
+                refused: _,
+                fails: _,
+                state: _,
+                identity: _,
+                tainted: _,
+                absent: _,
+                world: _,
+                again: _,
+            } = change;
             let member = &self.members[number];
-            let mut problems = told::missing(&change.warnings, &planned, |of| member.full(of));
-            problems.extend(changes.check_plans(&change.plan, self.schemas, |of| member.full(of)));
+            let mut problems = told::missing(warnings, &planned, |of| member.full(of));
+            problems.extend(changes.check_plans(plan, self.schemas, |of| member.full(of)));
             self.members[number].report(round, problems);
         }
         self.check_results(round, &changes);
@@ -389,10 +414,8 @@ impl<'c> Batch<'c> {
         if !errors.is_empty() {
             return Err(format!("the destroy fails: {}", errors.join("; ")));
         }
-        let left: Json = fs::read(self.workspace.state())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let state = self.workspace.state().unwrap_or_default();
+        let left: Json = serde_json::from_slice(&state).unwrap_or_default();
         match left["resources"].as_array().map(Vec::len) {
             Some(0) => Ok(()),
             left => Err(format!("{left:?} resources are left in the state")),

@@ -81,8 +81,22 @@ impl Workspace {
         self.root.path().join("world")
     }
 
-    pub fn state(&self) -> PathBuf {
+    fn state_file(&self) -> PathBuf {
         self.root.path().join("work/terraform.tfstate")
+    }
+
+    /// The state file, if there is one.
+    pub fn state(&self) -> Option<Vec<u8>> {
+        fs::read(self.state_file()).ok()
+    }
+
+    /// Makes the state file what it was.
+    pub fn restore(&self, state: Option<Vec<u8>>) {
+        match state {
+            Some(state) => fs::write(self.state_file(), state).expect("the state"),
+            None if self.state_file().exists() => fs::remove_file(self.state_file()).expect("the state"),
+            None => {}
+        }
     }
 
     /// Writes the configuration, an attribute a line.

@@ -40,20 +40,47 @@ type Plans = BTreeMap<String, (Plan, Value)>;
 
 impl Life {
     async fn change(&mut self, change: &Change) -> Result<Vec<String>, String> {
-        let Change { given, gone, saved, config, data, ephemeral, import, moved, .. } = change;
-        let Change { invalid, refused, fails, warnings, plan, .. } = change;
+        let Change {
+            given,
+            gone,
+            saved,
+            config,
+            data,
+            ephemeral,
+            import,
+            moved,
+            invalid,
+            refused,
+            fails,
+            warnings,
+            plan,
+            // Looked at in `check_state` and `check_again`.
+            state: _,
+            identity: _,
+            tainted: _,
+            absent: _,
+            world: _,
+            again: _,
+        } = change;
         world::prepare(self.client.world.path(), given, gone);
+        let mut unreadable = Vec::new();
         for (address, saved) in saved {
             let (object, told) = self.client.upgrade(address, kind(address), saved.clone()).await?;
-            self.objects.insert(address.clone(), object.ok_or_else(|| text(&told))?);
+            unreadable.extend(told);
+            self.objects.extend(object.map(|object| (address.clone(), object)));
         }
 
         let mut told = self.validate(config).await?;
         if change.end() == End::Validate || has_errors(&told) {
             return Ok(mismatches("validation", invalid, &errors(&told)));
         }
+        told.extend(unreadable);
         for moved in moved {
             let object = self.objects.remove(&moved.from).ok_or_else(|| format!("no {} to move", moved.from))?;
+            if kind(&moved.from) == kind(&moved.to) {
+                self.objects.insert(moved.to.clone(), object);
+                continue;
+            }
             let (object, more) = self.client.move_here(&moved.to, kind(&moved.to), object).await?;
             told.extend(more);
             self.objects.extend(object.map(|object| (moved.to.clone(), object)));

@@ -198,14 +198,15 @@ impl Client {
     /// Plans a change to `config`, null for a destroy. A replacement is planned
     /// a second time, as a create.
     pub async fn plan(&mut self, of: &str, object: &Object, config: &Value) -> Outcome<Plan> {
-        let prior = if object.tainted { Value::Null } else { object.state.clone() };
+        let tainted = object.tainted && !config.is_null();
+        let prior = if tainted { Value::Null } else { object.state.clone() };
         let (plan, told) = self.ask(of, object, &prior, config).await?;
         match plan {
             Some(plan) if !plan.replace.is_empty() => {
                 let (create, told) = self.ask(of, object, &Value::Null, config).await?;
                 Ok((create.map(|create| Plan { action: Action::Replace, replace: plan.replace, ..create }), told))
             }
-            Some(plan) if object.tainted => Ok((Some(Plan { action: Action::Replace, ..plan }), told)),
+            Some(plan) if tainted => Ok((Some(Plan { action: Action::Replace, ..plan }), told)),
             plan => Ok((plan, told)),
         }
     }

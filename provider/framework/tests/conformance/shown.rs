@@ -1,7 +1,6 @@
 //! Plans and state as a core shows them in JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -91,9 +90,9 @@ fn show(workspace: &Workspace, arguments: &[&str]) -> Result<Shown, String> {
 
 /// The state as the file has it.
 fn state_file(workspace: &Workspace) -> Result<Json, String> {
-    match fs::read(workspace.state()) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| format!("the state: {error}")),
-        Err(_) => Ok(json!({
+    match workspace.state() {
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| format!("the state: {error}")),
+        None => Ok(json!({
             "version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "conformance", "outputs": {},
             "resources": [],
         })),
@@ -117,7 +116,8 @@ pub fn save(workspace: &Workspace, address: &str, saved: &Saved, schemas: &Schem
     });
     let resources = state["resources"].as_array_mut().ok_or("the state has no resources")?;
     resources.push(resource);
-    fs::write(workspace.state(), state.to_string()).map_err(|error| error.to_string())
+    workspace.restore(Some(state.to_string().into_bytes()));
+    Ok(())
 }
 
 impl Shown {
