@@ -8,6 +8,7 @@ help:
 	@echo "make test              what CI runs; docs/testing.md says what that is"
 	@echo "make test-kubernetes   what of it runs on a real Kubernetes, alone; needs root"
 	@echo "make test-all          the same with the slow tests and clippy"
+	@echo "make fuzz              random input for the plugin framework: SECONDS=60 for each part, SEED=..."
 	@echo "make bench             figures beside those of peers, on this machine; writes docs/benchmarks.md"
 	@echo "make docs              the registry's pages under docs/, the API pages under target/doc"
 
@@ -25,6 +26,9 @@ test-kubernetes:
 
 test-all:
 	@scripts/test all
+
+fuzz:
+	@scripts/fuzz $(or $(SECONDS),60) $(SEED)
 
 bench:
 	@scripts/bench

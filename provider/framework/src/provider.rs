@@ -73,7 +73,14 @@ impl<S: Send + Sync + 'static> Registry<S> {
 
     /// Offers a resource.
     pub fn resource<R: Resource<Shared = S>>(&mut self, resource: R) -> &mut Self {
-        self.resources.insert(R::NAME, Box::new(TypedResource::new(resource)));
+        self.resource_named(R::NAME, resource)
+    }
+
+    /// Offers a resource under a name that is known at run time only; its schema
+    /// may be, too.
+    #[doc(hidden)]
+    pub fn resource_named<R: Resource<Shared = S>>(&mut self, name: &'static str, resource: R) -> &mut Self {
+        self.resources.insert(name, Box::new(TypedResource::new(resource)));
         self
     }
 

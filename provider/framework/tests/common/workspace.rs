@@ -126,9 +126,7 @@ impl Workspace {
     }
 }
 
-pub fn core() -> String {
-    std::env::var("TFPLUGIN_CORE").unwrap_or_else(|_| "terraform".to_owned())
-}
+pub use crate::common::core;
 
 /// A core that has what Terraform has since `needed`: the one under test, else
 /// the newest that `tests/tools/install terraform-1.15` put in place.
