@@ -27,7 +27,7 @@ impl Core {
                 Some(program) => program,
                 None => {
                     assert!(std::env::var_os("CI").is_none(), "CI must have {name}: tests/tools/install {tool}");
-                    println!("SKIPPED: no {name}; tests/tools/install {tool}");
+                    crate::say!("SKIPPED: no {name}; tests/tools/install {tool}");
                     return None;
                 }
             },

@@ -27,6 +27,16 @@ mod world;
 
 use connection::{Connection, Way};
 
+/// Says how many cases ran, past the capture of a passing test's output: a
+/// hole must not be silent.
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), $($text)*).expect("standard error")
+    }};
+}
+
 async fn every_case_holds(way: Way) {
     let provider = common::example("terraform-provider-corner");
     let cases = case::all();
@@ -35,7 +45,7 @@ async fn every_case_holds(way: Way) {
         let connection = Connection::open(way, &provider).await;
         problems.extend(life::run(case, &connection).await);
     }
-    println!("{way:?}: {} cases ran, 0 do not apply", cases.len());
+    say!("{way:?}: {} cases ran, 0 do not apply", cases.len());
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
@@ -56,8 +66,8 @@ async fn every_case_holds_under(name: &'static str, tool: Option<&str>) {
     let schemas = client::Client::new(connection.transport.clone()).await.schemas;
     let cases = case::all();
     let (problems, not_applicable) = batch::run(&core, &cases, &schemas, &provider);
-    println!("{name}: {} cases ran, {} do not apply", cases.len() - not_applicable.len(), not_applicable.len());
-    not_applicable.iter().for_each(|case| println!("{name}: does not apply: {}, needs {:?}", case.place, case.needs));
+    say!("{name}: {} cases ran, {} do not apply", cases.len() - not_applicable.len(), not_applicable.len());
+    not_applicable.iter().for_each(|case| say!("{name}: does not apply: {}, needs {:?}", case.place, case.needs));
     assert!(problems.is_empty(), "{name}: {} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
@@ -80,7 +90,7 @@ async fn every_case_holds_under_opentofu() {
 fn an_independent_client_agrees() {
     let Some(python) = cores::installed("tofusoup") else {
         assert!(std::env::var_os("CI").is_none(), "CI must have tofusoup: tests/tools/install tofusoup");
-        println!("SKIPPED: no tofusoup; tests/tools/install tofusoup");
+        say!("SKIPPED: no tofusoup; tests/tools/install tofusoup");
         return;
     };
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/tofusoup/drive.py");
