@@ -97,9 +97,10 @@ against the protocol's contract; its debug information is stripped.
 {starts}
 
 CPU is that of all provider processes of the step, user and system, as the kernel accounts it to
-the core that waited for them; memory is the largest of them. `terraform` and `tofu` run with their
-own defaults, each command from a saved plan or with one of its own as named: `update` changes
-every item and, like `destroy`, plans and applies in one command.
+the core that waited for them; memory is the most that one of them had resident. The cores run with
+their own defaults. `apply` follows a saved plan; `update` changes every item and, like `destroy`,
+plans and applies in one command. The items are in memory (`/dev/shm`), so that no disk is
+measured; the contestants take turns step by step.
 
 {steps}
 """
