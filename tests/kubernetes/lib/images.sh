@@ -51,10 +51,15 @@ containerd() {
 # load_image FILE: into containerd, where the kubelet finds it, by its name and by
 # its name with the digest, as if it had been pulled so. Prints the latter.
 load_image() {
-    local said name digest
+    local said name digest found=
     said=$(containerd images import - <"$1")
     while read -r name digest; do
         containerd images tag --force "$name" "${name%:*}@$digest" >/dev/null
         echo "${name%:*}@$digest"
+        found=1
     done < <(sed -nE 's/^unpacking (\S+) \((sha256:\S+)\).*/\1 \2/p' <<<"$said" | grep -v @)
+    [ -n "$found" ] || {
+        echo "node: $1 names no image; its index.json needs the annotation io.containerd.image.name" >&2
+        return 1
+    }
 }

@@ -121,19 +121,18 @@ machine_pids() {
     done
 }
 
-# Sets `first` to the first process, as it is seen from outside.
+# Sets `first` to the first process, as it is seen from outside, and `enter` to what
+# runs a command with all the namespaces of the machine.
 find_first() {
     first=$(cat "$dir/run/machine.pid" 2>/dev/null) || first=
     [ -n "$first" ] && grep -qzxF -- --boot "/proc/$first/cmdline" 2>/dev/null || {
         echo "node: none runs in $dir; start it: tests/kubernetes/node up $dir" >&2
         return 1
     }
+    enter=(nsenter --target "$first" --mount --pid --net --uts --ipc --)
 }
 
-# inside COMMAND...: with all the namespaces of the machine.
-inside() {
-    nsenter --target "$first" --mount --pid --net --uts --ipc -- "$@"
-}
+inside() { "${enter[@]}" "$@"; }
 
 stop_machine() {
     local pids try

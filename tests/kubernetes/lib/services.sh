@@ -5,7 +5,7 @@ start() {
     local name=$1
     shift
     # shellcheck disable=SC2016
-    inside setsid env -i PATH="$programs:/usr/sbin:/usr/bin:/sbin:/bin" HOME="$dir/machine" \
+    "${enter[@]}" setsid env -i PATH="$programs:/usr/sbin:/usr/bin:/sbin:/bin" HOME="$dir/machine" \
         sh -c 'echo $$ >"$0"; exec "$@"' "$dir/run/$name.pid" "$@" </dev/null >>"$dir/log/$name.log" 2>&1 9>&- &
     disown
 }
