@@ -13,6 +13,7 @@ mod health;
 mod host;
 mod http;
 mod identity;
+pub mod image;
 mod in_cluster;
 mod key;
 mod model;

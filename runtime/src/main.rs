@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use falaj::{command, replay, serve, server, train};
+use falaj::{command, image, replay, serve, server, train};
 
 /// Falaj's runtime: trains, serves and watches what the provider declares.
 #[derive(Parser)]
@@ -29,6 +29,9 @@ enum Role {
     /// Evidence that nothing was altered.
     #[command(subcommand)]
     Audit(command::Audit),
+    /// The container image of this release, for Kubernetes.
+    #[command(subcommand)]
+    Image(image::Image),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
             Role::Replay(args) => replay::run(args).await,
             Role::Monitor(monitor) => command::monitor(monitor).await,
             Role::Audit(audit) => command::audit(audit).await,
+            Role::Image(image) => image::run(image).await,
         }
     });
     match outcome {

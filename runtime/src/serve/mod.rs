@@ -49,7 +49,7 @@ const EVENTS: usize = 256;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// The ONNX Runtime library. Without it only models trained here are served.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
 }
 
