@@ -3,35 +3,139 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use falaj_api::Call;
 use falaj_api::client::{Client, ClientError};
 use falaj_api::cluster::{GetRuntimeVersion, RuntimeVersion};
 use falaj_api::local::SERVER_LOG;
-use tfplugin::{Attr, Diagnostic, Model};
+use falaj_kube::Access;
+use falaj_kube::portforward::Tunnel;
+use serde::Deserialize;
+use tfplugin::{Attr, AttributePath, Diagnostic, Diagnostics, Model};
 use tokio::sync::Mutex;
 
-use crate::attributes::ResidencyModel;
+use crate::attributes::access::KubernetesConnectionModel;
 use crate::attributes::labels::Labels;
-use crate::cluster::LocalCluster;
+use crate::attributes::{ResidencyModel, want};
+use crate::cluster::{KubernetesCluster, LocalCluster, Target};
 use crate::errors::capital;
 use crate::keys::Keys;
 
-/// How to reach a runtime that is not on this machine.
+/// How long a control plane that is being replaced is waited for.
+const KUBERNETES_START: Duration = Duration::from_secs(120);
+
+/// How to reach a runtime that is not on this machine: at an address, or through Kubernetes.
 #[derive(Model, Debug, Clone, PartialEq)]
 pub struct ConnectionModel {
     /// Where the cluster answers, such as `https://falaj.example.ae:4443`.
-    #[attr(required)]
+    #[attr(optional)]
     pub url: Attr<String>,
     /// File with the certificate (PEM) that the cluster's own is signed with.
-    #[attr(required)]
+    #[attr(optional)]
     pub ca_file: Attr<String>,
     /// File with the certificate (PEM) that the provider shows.
-    #[attr(required)]
+    #[attr(optional)]
     pub client_cert_file: Attr<String>,
     /// File with the private key (PEM) of `client_cert_file`.
-    #[attr(required)]
+    #[attr(optional)]
     pub client_key_file: Attr<String>,
+    /// How the Kubernetes cluster is reached that the control plane runs on; in place of the other four.
+    #[attr(optional)]
+    pub kubernetes: Attr<KubernetesConnectionModel>,
+}
+
+/// A connection as it is written, each part of it known.
+#[derive(Debug, Clone)]
+enum Remote {
+    Address(Address),
+    Kubernetes(Target),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Address {
+    url: String,
+    ca_file: PathBuf,
+    client_cert_file: PathBuf,
+    client_key_file: PathBuf,
+}
+
+/// What `FALAJ_CONNECTION_<CLUSTER>` may hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variable {
+    kubernetes: KubernetesVariable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KubernetesVariable {
+    config_path: Option<PathBuf>,
+    config_context: Option<String>,
+    #[serde(default)]
+    in_cluster: bool,
+    namespace: Option<String>,
+}
+
+impl ConnectionModel {
+    fn address(&self) -> [(&'static str, &Attr<String>); 4] {
+        [
+            ("url", &self.url),
+            ("ca_file", &self.ca_file),
+            ("client_cert_file", &self.client_cert_file),
+            ("client_key_file", &self.client_key_file),
+        ]
+    }
+
+    /// Holds what is written at `path` against itself; what is unknown passes.
+    pub fn check(&self, path: &AttributePath) -> Diagnostics {
+        let mut problems = Diagnostics::new();
+        let written = self.address().iter().find(|(_, value)| !value.is_null()).map(|(name, _)| *name);
+        match (&self.kubernetes, written) {
+            (Attr::Null, _) => {
+                for (name, _) in self.address().into_iter().filter(|(_, value)| value.is_null()) {
+                    problems.error_at(
+                        path.attribute(name),
+                        "The connection is not complete",
+                        format!("{name} is missing. Write url, ca_file, client_cert_file and client_key_file, or kubernetes in their place."),
+                    );
+                }
+            }
+            (_, Some(name)) => problems.error_at(
+                path.attribute(name),
+                "Two connections to one cluster",
+                "Write either kubernetes, or url with its three files.",
+            ),
+            (kubernetes, None) => {
+                if let Some(kubernetes) = kubernetes.known() {
+                    problems.append(kubernetes.written().check(&path.attribute("kubernetes")));
+                }
+            }
+        }
+        problems
+    }
+
+    fn remote(&self, cluster: &str) -> Result<Remote, Diagnostic> {
+        let path = AttributePath::root("connections").key(cluster);
+        if let Some(kubernetes) = self.kubernetes.known() {
+            let access = kubernetes.written().access(&path.attribute("kubernetes"))?;
+            let namespace = kubernetes.namespace.known().cloned().unwrap_or_else(|| namespace(cluster));
+            return Ok(Remote::Kubernetes(Target::new(access, namespace)));
+        }
+        let text = |name: &'static str, value: &Attr<String>| want(value, path.attribute(name)).cloned();
+        Ok(Remote::Address(Address {
+            url: text("url", &self.url)?,
+            ca_file: text("ca_file", &self.ca_file)?.into(),
+            client_cert_file: text("client_cert_file", &self.client_cert_file)?.into(),
+            client_key_file: text("client_key_file", &self.client_key_file)?.into(),
+        }))
+    }
+}
+
+/// The namespace of a cluster that does not say another.
+pub fn namespace(cluster: &str) -> String {
+    format!("falaj-{cluster}")
 }
 
 /// What the provider's configuration makes.
@@ -44,6 +148,8 @@ pub struct Shared {
     /// What the keys are that objects inherit.
     pub keys: Keys,
     pool: Mutex<HashMap<String, Slot>>,
+    /// Where clusters declared in this run are on Kubernetes.
+    targets: std::sync::Mutex<HashMap<String, Target>>,
 }
 
 type Slot = Arc<Mutex<Option<Arc<Connection>>>>;
@@ -53,6 +159,8 @@ type Slot = Arc<Mutex<Option<Arc<Connection>>>>;
 pub struct Connection {
     pub client: Client,
     pub runtime: RuntimeVersion,
+    /// What the client's address leads through; it ends with the connection.
+    _tunnel: Option<Tunnel>,
 }
 
 impl Connection {
@@ -64,7 +172,12 @@ impl Connection {
     /// Asks a client's runtime what it is.
     pub async fn open(client: Client) -> Result<Self, ClientError> {
         let runtime = client.call(&GetRuntimeVersion {}).await?;
-        Ok(Self { client, runtime })
+        Ok(Self { client, runtime, _tunnel: None })
+    }
+
+    /// The same, whose client reaches the runtime through a tunnel.
+    pub fn through(self, tunnel: Tunnel) -> Self {
+        Self { _tunnel: Some(tunnel), ..self }
     }
 }
 
@@ -84,6 +197,7 @@ impl Shared {
             data_dir,
             keys: Keys::default(),
             pool: Mutex::default(),
+            targets: std::sync::Mutex::default(),
         }
     }
 
@@ -154,51 +268,96 @@ impl Shared {
         Arc::clone(self.pool.lock().await.entry(cluster.to_owned()).or_default())
     }
 
-    async fn open(&self, cluster: &str) -> Result<Connection, Diagnostic> {
-        let Some(remote) = self.remote(cluster)? else { return self.open_local(cluster).await };
-        let text = |attribute: &Attr<String>| attribute.clone().or_default();
-        let path = |attribute: &Attr<String>| PathBuf::from(text(attribute));
-        let client = Client::new(
-            &text(&remote.url),
-            &path(&remote.ca_file),
-            &path(&remote.client_cert_file),
-            &path(&remote.client_key_file),
-        );
-        let opened = match client {
-            Ok(client) => Connection::open(client).await,
-            Err(error) => Err(error),
+    /// Remembers where a cluster is that a configuration or state declares on
+    /// Kubernetes. What `connections` or the environment say of how Kubernetes is
+    /// reached goes before.
+    pub fn learn_target(&self, cluster: &str, target: Target) -> Result<Target, Diagnostic> {
+        let target = match self.remote(cluster)? {
+            Some(Remote::Kubernetes(other)) => Target::new(other.access, target.namespace),
+            _ => target,
         };
-        let connection = opened.map_err(|error| {
-            Diagnostic::error(format!("The cluster {cluster:?} cannot be reached")).detail(format!(
-                "{}. Nothing is known of what it holds until it answers. Check its entry in the provider's `connections`, or {}.",
-                capital(&error.to_string()),
-                variable(cluster)
-            ))
-        })?;
-        check(cluster, connection)
+        if let Ok(mut targets) = self.targets.lock() {
+            targets.insert(cluster.to_owned(), target.clone());
+        }
+        Ok(target)
+    }
+
+    /// Writes down for later runs of this user where a cluster is.
+    pub fn write_target(&self, cluster: &str, target: &Target) {
+        if let Attr::Known(data_dir) = &self.data_dir
+            && let Err(error) = target.write(data_dir, cluster)
+        {
+            tracing::warn!(cluster, %error, "how the cluster is reached could not be written down");
+        }
+    }
+
+    /// Forgets where a cluster was.
+    pub fn forget_target(&self, cluster: &str) {
+        if let Ok(mut targets) = self.targets.lock() {
+            targets.remove(cluster);
+        }
+        if let Attr::Known(data_dir) = &self.data_dir {
+            Target::forget(data_dir, cluster);
+        }
+    }
+
+    /// Where a cluster is on Kubernetes, if it is known to be there.
+    pub fn target(&self, cluster: &str) -> Result<Option<Target>, Diagnostic> {
+        if let Some(remote) = self.remote(cluster)? {
+            return Ok(match remote {
+                Remote::Kubernetes(target) => Some(target),
+                Remote::Address(_) => None,
+            });
+        }
+        if let Some(target) = self.targets.lock().ok().and_then(|targets| targets.get(cluster).cloned()) {
+            return Ok(Some(target));
+        }
+        let Attr::Known(data_dir) = &self.data_dir else { return Ok(None) };
+        Target::read(data_dir, cluster).map_err(|error| {
+            unreachable(
+                cluster,
+                format!("What was written down of it in {} cannot be read: {error}", data_dir.display()),
+            )
+        })
+    }
+
+    async fn open(&self, cluster: &str) -> Result<Connection, Diagnostic> {
+        // The resource's own namespace goes before a guessed one.
+        let learned = self.targets.lock().ok().and_then(|targets| targets.get(cluster).cloned());
+        match (self.remote(cluster)?, learned) {
+            (Some(Remote::Address(address)), _) => open_address(cluster, &address).await,
+            (_, Some(target)) | (Some(Remote::Kubernetes(target)), None) => open_kubernetes(cluster, target).await,
+            (None, None) => match self.target(cluster)? {
+                Some(target) => open_kubernetes(cluster, target).await,
+                None => self.open_local(cluster).await,
+            },
+        }
     }
 
     /// What the configuration or the environment says of a cluster elsewhere.
-    fn remote(&self, cluster: &str) -> Result<Option<ConnectionModel>, Diagnostic> {
+    fn remote(&self, cluster: &str) -> Result<Option<Remote>, Diagnostic> {
         if let Some(connection) = self.connections.known().and_then(|all| all.get(cluster)) {
-            return Ok(Some(connection.clone()));
+            return connection.remote(cluster).map(Some);
         }
         let variable = variable(cluster);
         let Ok(text) = std::env::var(&variable) else { return Ok(None) };
         let wrong = |problem: String| {
             Diagnostic::error(format!("{variable} is not a connection")).detail(format!(
-                "{problem}. Write a JSON object with url, ca_file, client_cert_file and client_key_file."
+                "{problem}. Write a JSON object with url, ca_file, client_cert_file and client_key_file, or with kubernetes: an object with config_path, config_context and namespace, or in_cluster."
             ))
         };
-        let fields: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        let field =
-            |name: &str| fields.get(name).cloned().map(Attr::Known).ok_or_else(|| wrong(format!("{name} is missing")));
-        Ok(Some(ConnectionModel {
-            url: field("url")?,
-            ca_file: field("ca_file")?,
-            client_cert_file: field("client_cert_file")?,
-            client_key_file: field("client_key_file")?,
-        }))
+        if !text.contains("\"kubernetes\"") {
+            return serde_json::from_str(&text)
+                .map(|address| Some(Remote::Address(address)))
+                .map_err(|error| wrong(error.to_string()));
+        }
+        let Variable { kubernetes } = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let access = match (kubernetes.in_cluster, kubernetes.config_path, kubernetes.config_context) {
+            (true, None, None) => Access::InCluster,
+            (false, path, context) => Access::Kubeconfig { path, context },
+            _ => return Err(wrong("in_cluster and a kubeconfig are two ways".to_owned())),
+        };
+        Ok(Some(Remote::Kubernetes(Target::new(access, kubernetes.namespace.unwrap_or_else(|| namespace(cluster))))))
     }
 
     async fn open_local(&self, cluster: &str) -> Result<Connection, Diagnostic> {
@@ -220,6 +379,56 @@ impl Shared {
         })?;
         check(cluster, connection)
     }
+}
+
+async fn open_address(cluster: &str, address: &Address) -> Result<Connection, Diagnostic> {
+    let client = Client::new(&address.url, &address.ca_file, &address.client_cert_file, &address.client_key_file);
+    let opened = match client {
+        Ok(client) => Connection::open(client).await,
+        Err(error) => Err(error),
+    };
+    let connection = opened.map_err(|error| {
+        unreachable(
+            cluster,
+            format!(
+                "{}. Nothing is known of what it holds until it answers. Check its entry in the provider's `connections`, or {}",
+                capital(&error.to_string()),
+                variable(cluster)
+            ),
+        )
+    })?;
+    check(cluster, connection)
+}
+
+async fn open_kubernetes(cluster: &str, target: Target) -> Result<Connection, Diagnostic> {
+    let namespace = target.namespace.clone();
+    let until = Instant::now() + KUBERNETES_START;
+    let opened = async {
+        let kubernetes = KubernetesCluster::open(cluster, target).await?;
+        let Some(found) = kubernetes.find().await? else { return Ok(Err(kubernetes.server().to_owned())) };
+        if found.deleting {
+            return Ok(Err(kubernetes.server().to_owned()));
+        }
+        kubernetes.wait_until_ready(until).await?;
+        kubernetes.connect(until).await.map(Ok)
+    };
+    match opened.await {
+        Ok(Ok(connection)) => check(cluster, connection),
+        Ok(Err(server)) => Err(unreachable(
+            cluster,
+            format!(
+                "The namespace {namespace} of the Kubernetes cluster at {server} does not hold it, or no more. Check the context of the kubeconfig, and the cluster's entry in the provider's `connections`, or {}. Nothing is taken for gone until the cluster says so",
+                variable(cluster)
+            ),
+        )),
+        Err(error) => {
+            Err(unreachable(cluster, format!("{}. It is in the namespace {namespace}", capital(&error.to_string()))))
+        }
+    }
+}
+
+fn unreachable(cluster: &str, detail: String) -> Diagnostic {
+    Diagnostic::error(format!("The cluster {cluster:?} cannot be reached")).detail(format!("{detail}."))
 }
 
 /// The environment variable that says how a cluster is reached.

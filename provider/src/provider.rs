@@ -14,9 +14,9 @@ use crate::{data_sources, functions, resources};
 ///
 /// What a rule forbids is an error at plan, at the attribute that breaks it, and the
 /// platform's own runtime applies the same rule again at every write. The runtime
-/// comes with the provider: a cluster with `local = {}` needs nothing else installed.
-/// It works with Terraform and OpenTofu from 1.11 on; clusters on one machine need
-/// Linux.
+/// comes with the provider: a cluster with `local = {}` needs nothing else installed,
+/// and one on Kubernetes nothing but a kubeconfig. It works with Terraform and OpenTofu
+/// from 1.11 on; clusters on one machine need Linux.
 #[derive(Model, Debug, Clone)]
 pub struct Config {
     /// Where data and work may be: the rule of clusters that declare none, and a bound for everything declared here.
@@ -51,9 +51,11 @@ impl Provider for FalajProvider {
     }
 
     async fn validate(&self, config: &Config) -> Result<(), Diagnostics> {
-        residency::check(&residency::rule(&config.residency), &AttributePath::root("residency"))
-            .into_result()
-            .map(|_| ())
+        let mut problems = residency::check(&residency::rule(&config.residency), &AttributePath::root("residency"));
+        for (cluster, connection) in config.connections.known().into_iter().flatten() {
+            problems.append(connection.check(&AttributePath::root("connections").key(cluster)));
+        }
+        problems.into_result().map(|_| ())
     }
 
     async fn configure(&self, _: &Context<Shared>, config: Config) -> Result<Shared, Diagnostics> {

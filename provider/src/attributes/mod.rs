@@ -1,7 +1,9 @@
 //! Attributes that several resources share, and the way from what a user wrote
 //! to the contract's types.
 
+pub mod access;
 pub mod kms_key;
+pub mod kubernetes_rules;
 pub mod labels;
 pub mod posture;
 pub mod residency;

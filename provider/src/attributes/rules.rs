@@ -5,7 +5,7 @@ use std::str::FromStr;
 use tfplugin::Value;
 use tfplugin::schema::Validator;
 
-fn text(check: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static) -> Validator {
+pub(super) fn text(check: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static) -> Validator {
     Validator::new(move |value| match value.as_str() {
         Some(text) => check(text).map_err(|problem| format!("is not right: {problem}")),
         None => Ok(()),

@@ -41,6 +41,44 @@ impl ClientError {
     }
 }
 
+/// TLS 1.3 that trusts only the certificates in `ca` and presents `certificate`
+/// with `key`, all PEM files.
+///
+/// # Errors
+/// A file is missing or not PEM.
+pub fn tls(ca: &Path, certificate: &Path, key: &Path) -> Result<rustls::ClientConfig, ClientError> {
+    let read = |path: &Path| std::fs::read(path).map_err(|error| wrong(&path.display().to_string(), error.to_string()));
+    let name = |path: &Path| path.display().to_string();
+    tls_from_pem((&name(ca), &read(ca)?), (&name(certificate), &read(certificate)?), (&name(key), &read(key)?))
+}
+
+/// The same of PEM texts, each with what it is called in an error.
+fn tls_from_pem(
+    ca: (&str, &[u8]),
+    certificate: (&str, &[u8]),
+    key: (&str, &[u8]),
+) -> Result<rustls::ClientConfig, ClientError> {
+    let certificates = |(name, pem): (&str, &[u8])| -> Result<Vec<CertificateDer<'static>>, ClientError> {
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| wrong(name, error.to_string()))
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for root in certificates(ca)? {
+        roots.add(root).map_err(|error| wrong(ca.0, error.to_string()))?;
+    }
+    let key_der = PrivateKeyDer::from_pem_slice(key.1).map_err(|error| wrong(key.0, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| wrong(ca.0, error.to_string()))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(certificates(certificate)?, key_der)
+        .map_err(|error| wrong(certificate.0, error.to_string()))
+}
+
+fn wrong(path: &str, reason: String) -> ClientError {
+    ClientError::Credentials { path: path.to_owned(), reason }
+}
+
 impl Client {
     /// Connects to `base`, such as `https://127.0.0.1:4443`, trusting only the
     /// certificates in `ca` and presenting `certificate` with `key`, all PEM files.
@@ -48,25 +86,18 @@ impl Client {
     /// # Errors
     /// A file is missing or not PEM.
     pub fn new(base: &str, ca: &Path, certificate: &Path, key: &Path) -> Result<Self, ClientError> {
-        let wrong = |path: &Path, reason: String| ClientError::Credentials { path: path.display().to_string(), reason };
-        let read = |path: &Path| std::fs::read(path).map_err(|error| wrong(path, error.to_string()));
-        let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, ClientError> {
-            CertificateDer::pem_slice_iter(&read(path)?)
-                .collect::<Result<_, _>>()
-                .map_err(|error| wrong(path, error.to_string()))
-        };
-        let mut roots = rustls::RootCertStore::empty();
-        for root in certificates(ca)? {
-            roots.add(root).map_err(|error| wrong(ca, error.to_string()))?;
-        }
-        let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| wrong(key, error.to_string()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| wrong(ca, error.to_string()))?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(certificates(certificate)?, key_der)
-            .map_err(|error| wrong(certificate, error.to_string()))?;
+        Self::over(base, tls(ca, certificate, key)?)
+    }
+
+    /// Connects with PEM texts, which were found at `place`.
+    ///
+    /// # Errors
+    /// One of them is not PEM.
+    pub fn from_pem(base: &str, place: &str, ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Self, ClientError> {
+        Self::over(base, tls_from_pem((place, ca), (place, certificate), (place, key))?)
+    }
+
+    fn over(base: &str, tls: rustls::ClientConfig) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -74,7 +105,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(std::time::Duration::from_secs(5))
             .build()
-            .map_err(|error| wrong(certificate, error.to_string()))?;
+            .map_err(|error| wrong(base, error.to_string()))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
     }
 

@@ -18,5 +18,6 @@ pub use access::{Access, Credentials, Kube};
 pub use control_plane::ControlPlane;
 pub use diagnose::{Cause, diagnose};
 pub use error::KubeError;
+pub use kube::api::DynamicObject;
 pub use objects::{Object, Untyped, describe, differences};
 pub use settings::{NodeRegions, Settings};

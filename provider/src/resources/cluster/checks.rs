@@ -11,6 +11,10 @@ use crate::connection::{Shared, release};
 /// The release that the plan asks for, held against what runs and what this
 /// provider brings.
 pub fn version(ctx: &Context<Shared>, plan: &Plan<ClusterModel>, problems: &mut Diagnostics) {
+    // On Kubernetes the image says the release.
+    if !plan.planned.kubernetes.is_null() {
+        return;
+    }
     let runs = plan.prior.as_ref().and_then(|prior| prior.runtime_version.as_deref());
     let Some(asked) = plan.config.runtime_version.as_deref() else {
         if let Some(runs) =

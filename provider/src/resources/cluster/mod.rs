@@ -1,6 +1,8 @@
 //! `falaj_cluster`: a runtime in one region, under one key, brought to life here.
 
 mod checks;
+mod kubernetes;
+mod on_kubernetes;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -27,13 +29,15 @@ use crate::attributes::{
 use crate::cluster::{LocalCluster, LocalError, Service};
 use crate::connection::{Connection, Shared};
 use crate::{errors, place};
+use kubernetes::KubernetesModel;
 
 /// A runtime in one region, under one key and one residency rule.
 ///
 /// Everything declared in a cluster inherits these three and can only narrow them. A
 /// region or a key that the rule does not allow is an error at plan. On one machine
 /// the cluster runs beside Terraform, in a directory of its own; the guide *A cluster
-/// on one machine* says what runs, where its files are and how to back it up.
+/// on one machine* says what runs, where its files are and how to back it up. The
+/// guide *A cluster on Kubernetes* says the same of `kubernetes`.
 #[derive(Model, Debug, Clone)]
 pub struct ClusterModel {
     /// `<region>/<name>/<uid>`; all but the uid is known at plan.
@@ -51,9 +55,12 @@ pub struct ClusterModel {
     /// Where data and work may be. Unset: the provider's rule.
     #[attr(optional, computed)]
     pub residency: Attr<ResidencyModel>,
-    /// Runs it on the machine that runs Terraform; `{}` is enough.
-    #[attr(required)]
+    /// Runs it on the machine that runs Terraform; `{}` is enough. Exactly one of `local` and `kubernetes`.
+    #[attr(optional)]
     pub local: Attr<LocalModel>,
+    /// Runs it on Kubernetes.
+    #[attr(optional)]
+    pub kubernetes: Attr<KubernetesModel>,
     /// Release of the runtime. Unset: what runs is kept. A newer one upgrades in place; an older one is an error.
     #[attr(optional, computed, not_null)]
     pub runtime_version: Attr<String>,
@@ -262,9 +269,9 @@ impl Resource for ClusterResource {
     }
 
     async fn validate(&self, _: &Context<Shared>, config: &ClusterModel) -> Result<(), Diagnostics> {
-        residency::check(&residency::rule(&config.residency), &AttributePath::root("residency"))
-            .into_result()
-            .map(|_| ())
+        let mut problems = residency::check(&residency::rule(&config.residency), &AttributePath::root("residency"));
+        problems.append(kubernetes::check(config));
+        problems.into_result().map(|_| ())
     }
 
     async fn plan(&self, ctx: &Context<Shared>, plan: &mut Plan<ClusterModel>) -> Result<(), Diagnostics> {
@@ -279,6 +286,7 @@ impl Resource for ClusterResource {
         let provided = shared.map_or_else(Attr::unknown, |shared| shared.labels.clone());
         plan.planned.effective_labels = labels::merge(&provided, &plan.planned.labels);
         complete_posture(shared, &mut plan.planned);
+        kubernetes::plan(plan, &mut problems);
         checks::version(ctx, plan, &mut problems);
         checks::service(ctx, plan, &mut problems).await;
         checks::key_is_kept(plan, &mut problems);
@@ -298,6 +306,9 @@ impl Resource for ClusterResource {
         let model = plan.planned;
         let name = want(&model.name, "name")?.clone();
         let shared = ctx.shared()?;
+        if model.kubernetes.is_known() {
+            return on_kubernetes::create(ctx, model).await;
+        }
         let spec = spec(&model, model.effective_labels.clone().or_default())?;
         // Given up half-way, what is laid down is taken up by the next create.
         ctx.run(bring_up(shared, &name, &spec)).await.map_err(|reason| given_up(reason, &what(&name)))??;
@@ -309,10 +320,23 @@ impl Resource for ClusterResource {
     async fn read(&self, ctx: &Context<Shared>, state: ClusterModel) -> Result<Option<ClusterModel>, Diagnostics> {
         let id = known_id(&state.id)?;
         let what = what(&id.place.cluster);
+        let mut state = state;
+        if let Some(target) = on_kubernetes::target(ctx.shared()?, &id.place.cluster, &state)? {
+            match on_kubernetes::look(ctx, &id, &target, &mut state).await? {
+                on_kubernetes::Sight::Gone => return Ok(None),
+                on_kubernetes::Sight::AsItWas => return Ok(Some(state)),
+                on_kubernetes::Sight::There => {}
+            }
+        }
         let connection = match ctx.run(reach_own(ctx, &id, &state)).await.map_err(|reason| given_up(reason, &what))? {
             Ok(connection) => connection,
             Err(Unreachable { abandoned: true, problem }) => {
                 ctx.warn("The cluster is taken as it was", problem.detail);
+                return Ok(Some(state));
+            }
+            // What differs in Kubernetes may be why, and an apply repairs it.
+            Err(unreachable) if on_kubernetes::differs(&state) => {
+                ctx.warn("The cluster cannot be reached as it is", unreachable.problem.detail);
                 return Ok(Some(state));
             }
             Err(unreachable) => return Err(unreachable.problem.into()),
@@ -335,6 +359,7 @@ impl Resource for ClusterResource {
             model.residency = record.spec.residency.as_ref().map(residency::model).into();
         }
         match kept_here(ctx.shared()?, &id.place.cluster, &connection.runtime.cluster_uid) {
+            _ if model.kubernetes.is_known() => {}
             Some(local) => model.local = Attr::Known(LocalModel { service: local.service().to_string().into() }),
             None if model.local.is_null() => {
                 model.local = Attr::Known(LocalModel { service: Service::None.to_string().into() });
@@ -358,6 +383,9 @@ impl Resource for ClusterResource {
     ) -> Result<ClusterModel, Failure<ClusterModel>> {
         let model = plan.planned;
         let id = known_id(plan.prior.as_ref().map_or(&model.id, |prior| &prior.id))?;
+        if model.kubernetes.is_known() {
+            return on_kubernetes::update(ctx, model, id).await;
+        }
         let connection = arranged(ctx.shared()?, &id.place.cluster, &model, plan.prior.as_ref()).await?;
         let (id, record) = put(ctx.shared()?, &connection, &model, Some(id.uid)).await?;
         settle(ctx, &connection, model, id, record).await
@@ -366,6 +394,10 @@ impl Resource for ClusterResource {
     async fn delete(&self, ctx: &Context<Shared>, state: ClusterModel) -> Result<(), Diagnostics> {
         let id = known_id(&state.id)?;
         let name = id.place.cluster.clone();
+        let on_kubernetes = on_kubernetes::target(ctx.shared()?, &name, &state)?.is_some();
+        if on_kubernetes && on_kubernetes::is_half_removed(ctx, &name, &state).await? {
+            return on_kubernetes::remove(ctx, &name, &state).await;
+        }
         let connection = match reach_own(ctx, &id, &state).await {
             Ok(connection) => connection,
             Err(Unreachable { abandoned: true, problem }) => {
@@ -381,6 +413,9 @@ impl Resource for ClusterResource {
             Err(error) => return Err(refused(&error, &name).into()),
         }
         let shared = ctx.shared()?;
+        if on_kubernetes {
+            return on_kubernetes::remove(ctx, &name, &state).await;
+        }
         shared.local(&name)?.remove().await.map_err(|error| {
             Diagnostic::error(format!("The cluster {name:?} is deleted, but not all of it is removed"))
                 .detail(format!("{}. Destroy it again.", errors::capital(&error.to_string())))
