@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use falaj_api::{
-    local::{CA_FILE, CERT_FILE, KEY_FILE, SEED_FILE, Seed},
+    local::{ADMIN_DIR, CA_FILE, CERT_FILE, KEY_FILE, SEED_FILE, Seed},
     residency::ResidencyError,
 };
 use falaj_kube::{
@@ -58,14 +58,15 @@ impl InCluster {
         Ok(Self { kube, settings, seed, places })
     }
 
-    /// Lays the seed down where a local cluster has it; later it is what the
-    /// cluster began with.
+    /// Lays the seed down where a local cluster has it. Once a control plane has
+    /// lived there, it stays what the cluster began with.
     ///
     /// # Errors
     /// Another cluster lives in the data directory.
     pub fn plant(&self, data: &DataDir) -> Result<Seed> {
         let path = data.root().join(SEED_FILE);
-        if !path.exists() {
+        let lived = path.exists() && data.root().join(ADMIN_DIR).exists();
+        if !lived {
             write_private(&path, &serde_json::to_vec_pretty(&self.seed)?)?;
         }
         let planted = data.seed()?;

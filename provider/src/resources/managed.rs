@@ -183,7 +183,7 @@ impl<D: Declared> Resource for Managed<D> {
         let what = what::<D::Kind>(id.place.name());
         let connection = match ctx.run(Self::reach(ctx, &id.place)).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(Unreachable { abandoned: true, problem })) => {
+            Ok(Err(Unreachable { abandoned, awaits_repair, problem })) if abandoned || awaits_repair => {
                 ctx.warn(format!("{} is taken as it was", errors::capital(&what)), problem.detail);
                 return Ok(Some(state));
             }
@@ -243,7 +243,7 @@ impl<D: Declared> Resource for Managed<D> {
         let what = what::<D::Kind>(id.place.name());
         let connection = match Self::reach(ctx, &id.place).await {
             Ok(connection) => connection,
-            Err(Unreachable { abandoned: true, problem }) => {
+            Err(Unreachable { abandoned: true, problem, .. }) => {
                 ctx.warn(format!("{} is forgotten, not destroyed", errors::capital(&what)), problem.detail);
                 return Ok(());
             }

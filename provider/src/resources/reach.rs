@@ -11,6 +11,8 @@ use crate::errors::capital;
 /// Why the cluster of an object is not there, and whether the user gave it up.
 pub struct Unreachable {
     pub abandoned: bool,
+    /// The same plan repairs it: until then its objects are taken as they were.
+    pub awaits_repair: bool,
     pub problem: Diagnostic,
 }
 
@@ -42,12 +44,13 @@ pub async fn reach(
         )),
         Err(problem) => problem,
     };
-    if uid.is_empty() {
-        return Err(Unreachable { abandoned: false, problem });
+    let awaits_repair = ctx.try_shared().is_some_and(|shared| shared.broken(cluster).is_some());
+    if awaits_repair || uid.is_empty() {
+        return Err(Unreachable { abandoned: false, awaits_repair, problem });
     }
     if std::env::var("FALAJ_ABANDON").is_ok_and(|given_up| given_up == uid) {
         let detail = format!("{} FALAJ_ABANDON says that the cluster is given up.", problem.detail);
-        return Err(Unreachable { abandoned: true, problem: problem.detail(detail) });
+        return Err(Unreachable { abandoned: true, awaits_repair, problem: problem.detail(detail) });
     }
     let machine = match owner.machine_id.as_str() {
         "" => String::new(),
@@ -57,7 +60,7 @@ pub async fn reach(
         "{}{machine} If the cluster is lost for good, FALAJ_ABANDON={uid} in the environment lets a destroy forget it.",
         problem.detail
     );
-    Err(Unreachable { abandoned: false, problem: problem.detail(detail) })
+    Err(Unreachable { abandoned: false, awaits_repair, problem: problem.detail(detail) })
 }
 
 /// Reads back the id that the state of an object has.

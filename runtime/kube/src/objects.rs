@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
 use kube::Resource;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
@@ -16,6 +17,8 @@ use crate::error::{KubeError, chain};
 
 /// How long an API server may take to answer.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How many questions are asked before the first is answered.
+const AT_ONCE: usize = 8;
 
 /// A type of the API, such as `Service`.
 pub trait Object: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync {}
@@ -215,6 +218,31 @@ impl Kube {
     /// The API server refuses.
     pub async fn delete_untyped(&self, untyped: &Untyped) -> Result<bool, KubeError> {
         self.delete_named(&untyped.resource, untyped.namespace(), untyped.name(), None).await
+    }
+
+    /// What is not as `objects` say, as `KIND NAME: fields`. What others added to
+    /// them is none of it.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn differences(&self, objects: &[Untyped]) -> Result<Vec<String>, KubeError> {
+        let asked: Vec<_> = objects.iter().map(|object| self.difference(object)).collect();
+        let told: Vec<Option<String>> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        Ok(told.into_iter().flatten().collect())
+    }
+
+    async fn difference(&self, object: &Untyped) -> Result<Option<String>, KubeError> {
+        let name = format!("{} {}", object.resource.kind, object.name());
+        let Some(found) = self.get_untyped(object).await? else { return Ok(Some(format!("{name}: missing"))) };
+        match self.preview(object).await {
+            Ok(wanted) => {
+                let paths = differences(&found, &wanted);
+                Ok((!paths.is_empty()).then(|| format!("{name}: {}", paths.join(", "))))
+            }
+            // Such as a field that cannot be changed any more; an apply says it again.
+            Err(KubeError::Invalid { reason, .. }) => Ok(Some(format!("{name}: {reason}"))),
+            Err(error) => Err(error),
+        }
     }
 
     fn dynamic(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {

@@ -11,7 +11,7 @@ use falaj_api::client::{Client, ClientError};
 use falaj_api::local::{CA_FILE, CERT_FILE, KEY_FILE, SEED_FILE, Seed};
 use falaj_kube::portforward::{self, Tunnel};
 use falaj_kube::settings::{CONTROL_PORT, DATA, SEED, SERVER, SETTINGS_FILE, Settings, admin_secret};
-use falaj_kube::{Cause, ControlPlane, Kube, KubeError, Untyped, differences, labels};
+use falaj_kube::{Cause, ControlPlane, Kube, KubeError, Untyped, labels};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -216,31 +216,9 @@ impl KubernetesCluster {
         Err(KubernetesError::Foreign { object: object.describe(), cluster: self.name.clone() })
     }
 
-    /// What is not as it is declared, as `KIND NAME: fields`. What others added
-    /// is none of it.
+    /// What is not as it is declared, as `KIND NAME: fields`.
     pub async fn differences(&self, plane: &ControlPlane) -> Result<Vec<String>, KubernetesError> {
-        let mut told = Vec::new();
-        for object in plane.objects() {
-            let name = format!("{} {}", object.resource.kind, object.name());
-            let Some(found) = self.kube.get_untyped(&object).await? else {
-                told.push(format!("{name}: missing"));
-                continue;
-            };
-            let wanted = match self.kube.preview(&object).await {
-                Ok(wanted) => wanted,
-                // Such as a field that cannot be changed any more; the apply says it again.
-                Err(KubeError::Invalid { reason, .. }) => {
-                    told.push(format!("{name}: {reason}"));
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let paths = differences(&found, &wanted);
-            if !paths.is_empty() {
-                told.push(format!("{name}: {}", paths.join(", ")));
-            }
-        }
-        Ok(told)
+        Ok(self.kube.differences(&plane.objects()).await?)
     }
 
     /// A connection through the API server to a control plane that is ready.

@@ -31,7 +31,7 @@ impl KubernetesCluster {
         let mut told = Instant::now();
         let mut standing: Option<Standing> = None;
         loop {
-            let reason = match self.look().await? {
+            let reason = match self.look(true).await? {
                 None => return Ok(()),
                 Some(found) => {
                     let reason = found.as_ref().map_or_else(|| "it is starting".to_owned(), ToString::to_string);
@@ -65,8 +65,17 @@ impl KubernetesCluster {
         }
     }
 
+    /// Why the declared pod is not ready; `None` if it is.
+    pub async fn not_ready(&self) -> Result<Option<String>, KubernetesError> {
+        let looked = self.look(false).await?;
+        Ok(looked.map(|cause| {
+            cause.map_or_else(|| "no pod of the control plane runs".to_owned(), |cause| cause.to_string())
+        }))
+    }
+
     /// `None` once the declared pod is ready; before, what keeps it if that is known.
-    async fn look(&self) -> Result<Option<Option<Cause>>, KubernetesError> {
+    /// With `replace` a pod that holds up its successor is deleted.
+    async fn look(&self, replace: bool) -> Result<Option<Option<Cause>>, KubernetesError> {
         let namespace = self.namespace();
         let selector = labels::selector(&self.name, labels::COMPONENT_SERVER);
         let Some(set) = self.kube.get::<StatefulSet>(Some(namespace), SERVER).await? else { return Ok(Some(None)) };
@@ -79,7 +88,7 @@ impl KubernetesCluster {
         }
         // A StatefulSet does not replace a pod that never was ready by one of its
         // new template; it waits for the old one for ever.
-        if seen && wanted.is_some() {
+        if replace && seen && wanted.is_some() {
             for pod in pods.iter().filter(|pod| revision(pod) != wanted && !is_ready(pod)) {
                 if pod.metadata.deletion_timestamp.is_none() {
                     tracing::info!(pod = pod.metadata.name, "replacing a pod that never was ready");

@@ -303,8 +303,18 @@ pub fn plan(plan: &mut Plan<ClusterModel>, problems: &mut Diagnostics) {
     if before.is_some() && before != kubernetes.image.known() {
         plan.planned.runtime_version = Attr::Unknown(tfplugin::Refinement::not_null());
     }
-    if let Some(prior) = &prior {
-        check_storage(prior, kubernetes, problems);
+    match &prior {
+        Some(prior) => check_storage(prior, kubernetes, problems),
+        None => {
+            let key = plan.planned.kms_key.known().and_then(|key| key.uri.known());
+            if kubernetes.egress_cidrs.is_null() && key.is_some_and(|uri| uri.starts_with("aws-kms:")) {
+                problems.warning_at(
+                    path().attribute("egress_cidrs"),
+                    "The control plane will not reach its key service",
+                    "Where NetworkPolicies are enforced, it connects to nothing that is not listed here. Write the addresses of the key service, best those of an endpoint in this network.",
+                );
+            }
+        }
     }
 }
 

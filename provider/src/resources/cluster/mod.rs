@@ -2,6 +2,8 @@
 
 mod checks;
 mod kubernetes;
+#[cfg(test)]
+mod kubernetes_tests;
 mod on_kubernetes;
 
 use std::marker::PhantomData;
@@ -330,13 +332,8 @@ impl Resource for ClusterResource {
         }
         let connection = match ctx.run(reach_own(ctx, &id, &state)).await.map_err(|reason| given_up(reason, &what))? {
             Ok(connection) => connection,
-            Err(Unreachable { abandoned: true, problem }) => {
+            Err(Unreachable { abandoned: true, problem, .. }) => {
                 ctx.warn("The cluster is taken as it was", problem.detail);
-                return Ok(Some(state));
-            }
-            // What differs in Kubernetes may be why, and an apply repairs it.
-            Err(unreachable) if on_kubernetes::differs(&state) => {
-                ctx.warn("The cluster cannot be reached as it is", unreachable.problem.detail);
                 return Ok(Some(state));
             }
             Err(unreachable) => return Err(unreachable.problem.into()),
@@ -398,9 +395,12 @@ impl Resource for ClusterResource {
         if on_kubernetes && on_kubernetes::is_half_removed(ctx, &name, &state).await? {
             return on_kubernetes::remove(ctx, &name, &state).await;
         }
+        if on_kubernetes && on_kubernetes::differs(&state) {
+            on_kubernetes::repair(ctx, &name, &state).await?;
+        }
         let connection = match reach_own(ctx, &id, &state).await {
             Ok(connection) => connection,
-            Err(Unreachable { abandoned: true, problem }) => {
+            Err(Unreachable { abandoned: true, problem, .. }) => {
                 ctx.warn("The cluster is forgotten, not destroyed", problem.detail);
                 return Ok(());
             }

@@ -23,7 +23,7 @@ const AFTER: Duration = Duration::from_secs(10);
 pub enum Sight {
     /// Kubernetes itself says that there is nothing left of it.
     Gone,
-    /// It is being removed; only a destroy can go on.
+    /// It cannot answer before an apply or a destroy has gone on.
     AsItWas,
     There,
 }
@@ -99,6 +99,7 @@ async fn raise(
             .push_str(&format!(" What was made is in the namespace {}; an apply takes it up.", cluster.namespace()));
         diagnostic
     })?;
+    shared.set_broken(name, None);
     shared.forget(name).await;
     Ok(shared.connect(name).await?)
 }
@@ -225,11 +226,26 @@ pub async fn look(
         cluster.differences(&plane).await.map_err(|error| Diagnostics::from(unseen(&error)))
     });
     let differences = compared.await.map_err(|reason| given_up(reason, &what))??;
+    let broken = match differences.is_empty() {
+        true => None,
+        // What differs may be why it does not answer, and the apply makes it right.
+        false => cluster.not_ready().await.map_err(|error| unseen(&error))?,
+    };
     if let Attr::Known(kubernetes) = &mut state.kubernetes {
         kubernetes.differences = Attr::Known(differences);
     }
-    ctx.shared()?.write_target(name, target);
-    Ok(Sight::There)
+    let shared = ctx.shared()?;
+    shared.write_target(name, target);
+    shared.set_broken(name, broken.clone());
+    let Some(reason) = broken else { return Ok(Sight::There) };
+    ctx.warn(
+        format!("The cluster {name:?} does not answer as it is"),
+        format!(
+            "{}. An apply makes it as it is declared; until then what it holds is taken as it was.",
+            capital(&reason)
+        ),
+    );
+    Ok(Sight::AsItWas)
 }
 
 async fn with_plane(
@@ -241,6 +257,12 @@ async fn with_plane(
     let cluster = open(ctx.shared()?, name, kubernetes).await?;
     let plane = plane(&cluster, state, kubernetes, want(&state.uid, "uid")?).await?;
     Ok((cluster, plane))
+}
+
+/// Makes right what keeps a control plane from saying whether it may be removed.
+pub async fn repair(ctx: &Context<Shared>, name: &str, state: &ClusterModel) -> Result<(), Diagnostics> {
+    let (cluster, plane) = with_plane(ctx, name, state).await?;
+    raise(ctx, &cluster, name, &plane).await.map(|_| ())
 }
 
 /// Whether a destroy has begun that has taken the record already.

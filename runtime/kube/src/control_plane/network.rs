@@ -84,8 +84,10 @@ fn ports(protocol: &str, ports: &[u16]) -> Vec<Value> {
     ports.iter().map(|port| json!({ "protocol": protocol, "port": port })).collect()
 }
 
+/// Name servers: pods, which some clusters have on another port, and the address
+/// of the cache that nodes have. Elsewhere names would be a way out for data.
 fn dns() -> Value {
-    let mut both = ports("UDP", &[53]);
-    both.extend(ports("TCP", &[53]));
-    json!({ "ports": both })
+    let mut both = ports("UDP", &[53, 5353]);
+    both.extend(ports("TCP", &[53, 5353]));
+    json!({ "to": [{ "namespaceSelector": {} }, { "ipBlock": { "cidr": "169.254.20.10/32" } }], "ports": both })
 }

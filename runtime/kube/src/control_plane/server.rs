@@ -39,8 +39,9 @@ impl ControlPlane {
             let named = self.settings.image_pull_secrets.iter().map(|name| json!({ "name": name }));
             pod["imagePullSecrets"] = named.collect();
         }
-        // A pod reads its settings when it starts.
-        let digest = serde_json::to_string(&self.settings).unwrap_or_default();
+        // A pod reads both when it starts, so that another of either is another pod.
+        let settings = serde_json::to_string(&self.settings).unwrap_or_default();
+        let key = &self.seed.spec.kms_key;
         object::<StatefulSet>(json!({
             "metadata": self.meta(SERVER),
             "spec": {
@@ -51,7 +52,7 @@ impl ControlPlane {
                 "template": {
                     "metadata": {
                         "labels": self.labels(),
-                        "annotations": { "falaj.dev/settings": digest },
+                        "annotations": { "falaj.dev/settings": settings, "falaj.dev/key": key.uri.to_string() },
                     },
                     "spec": pod,
                 },
