@@ -60,7 +60,7 @@ pub async fn kubernetes(cluster: &str, target: Target) -> Result<Connection, Dia
 }
 
 pub fn unreachable(cluster: &str, detail: String) -> Diagnostic {
-    Diagnostic::error(format!("The cluster {cluster:?} cannot be reached")).detail(format!("{detail}."))
+    Diagnostic::error(format!("The cluster {cluster:?} cannot be reached")).detail(format!("{}.", capital(&detail)))
 }
 
 /// Refuses a runtime that is another cluster's, or too far from this release.
