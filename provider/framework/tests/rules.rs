@@ -4,6 +4,8 @@
 use std::sync::Mutex;
 
 use serde_json::{Value as Json, json};
+use tfplugin::proto::tfplugin6 as proto;
+use tfplugin::proto::tfplugin6::provider_server::Provider as _;
 use tfplugin::testing::{Action, Host};
 use tfplugin::{
     Attr, Context, Diagnostic, Diagnostics, Empty, Failure, Model, Number, Plan, Provider, Registry, Resource, Set,
@@ -301,6 +303,33 @@ async fn state_of_an_older_release_is_upgraded_and_of_a_newer_one_refused() -> R
     assert!(errors.to_string().contains("written by a newer release"), "{errors}");
     assert!(thing.restore(0, json!({ "id": "1" })).await.is_err());
     Ok(())
+}
+
+#[tokio::test]
+async fn state_in_the_format_of_terraform_0_11_is_refused_and_not_taken_for_none() {
+    let host = host().await;
+    let saved = |json: &'static str, flatmap: &[&str]| {
+        let flatmap = flatmap.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect();
+        Some(proto::RawState { json: json.into(), flatmap })
+    };
+    let upgrade = async |raw_state| {
+        let request = proto::upgrade_resource_state::Request { type_name: "rules_thing".into(), version: 2, raw_state };
+        let answer = host.service().upgrade_resource_state(tonic::Request::new(request)).await;
+        let answer = answer.expect("an answer").into_inner();
+        (answer.upgraded_state.is_some(), answer.diagnostics.into_iter().map(|told| told.summary).collect::<String>())
+    };
+    let (upgraded, told) = upgrade(saved("", &["id"])).await;
+    assert!(!upgraded && told.contains("format of Terraform 0.11"), "{told}");
+    assert_eq!(upgrade(saved("{\"id\":\"1\"}", &["id"])).await, (true, String::new()));
+
+    let request = proto::move_resource_state::Request {
+        target_type_name: "rules_thing".into(),
+        source_state: saved("", &["id"]),
+        ..Default::default()
+    };
+    let answer = host.service().move_resource_state(tonic::Request::new(request)).await;
+    let told = answer.expect("an answer").into_inner().diagnostics;
+    assert!(told.iter().any(|told| told.summary.contains("format of Terraform 0.11")), "{told:?}");
 }
 
 #[tokio::test]

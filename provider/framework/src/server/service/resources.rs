@@ -1,5 +1,7 @@
 //! Managed resources on the wire.
 
+use bytes::Bytes;
+
 use super::convert::{self, decode, diagnostics, encode};
 use super::{Inner, no_such};
 use crate::erased::{AnyResource, Applied, Change, Client, Planned, Scope};
@@ -43,7 +45,7 @@ impl<P: Provider> Inner<P> {
     ) -> proto::upgrade_resource_state::Response {
         let upgraded = async {
             let resource = self.resource(&request.type_name)?;
-            let json = request.raw_state.map(|state| state.json).unwrap_or_default();
+            let json = json_of(request.raw_state)?;
             resource.upgrade(request.version, if json.is_empty() { b"null" } else { &json }).await
         };
         let (state, errors) = match upgraded.await {
@@ -286,9 +288,23 @@ impl<P: Provider> Inner<P> {
     }
 }
 
+/// What was saved, as JSON; empty if nothing was.
+fn json_of(saved: Option<proto::RawState>) -> Result<Bytes, Diagnostics> {
+    let saved = saved.unwrap_or_default();
+    if saved.json.is_empty() && !saved.flatmap.is_empty() {
+        return Err(Diagnostic::error("The saved state is in the format of Terraform 0.11, which is not read")
+            .detail(
+                "It is a flat map of strings; a state must be JSON. Apply once with Terraform 0.12 and a release \
+                 of the provider of that time, or remove the object from the state and import it again.",
+            )
+            .into());
+    }
+    Ok(saved.json)
+}
+
 /// What another type saved; null if nothing.
 fn saved_json(saved: Option<proto::RawState>) -> Result<serde_json::Value, Diagnostics> {
-    let json = saved.map(|saved| saved.json).unwrap_or_default();
+    let json = json_of(saved)?;
     if json.is_empty() {
         return Ok(serde_json::Value::Null);
     }
