@@ -201,8 +201,8 @@ impl<'b> Reader<'b> {
                 PREFIX => bounds.prefix = Some(self.string()?.to_owned()),
                 MIN => bounds.min = Some(self.bound()?),
                 MAX => bounds.max = Some(self.bound()?),
-                MIN_LENGTH => bounds.min_length = decode::read_int(&mut self.rest).ok(),
-                MAX_LENGTH => bounds.max_length = decode::read_int(&mut self.rest).ok(),
+                MIN_LENGTH => bounds.min_length = Some(self.bound_of_length()?),
+                MAX_LENGTH => bounds.max_length = Some(self.bound_of_length()?),
                 // A refinement of a later protocol: what follows cannot be
                 // skipped without knowing it, and ignoring it is always safe.
                 _ => break,
@@ -219,6 +219,12 @@ impl<'b> Reader<'b> {
         let number = self.number()?;
         let inclusive = decode::read_bool(&mut self.rest).map_err(|_| broken())?;
         Ok((number, inclusive))
+    }
+
+    /// A host counts in 64 bits with a sign.
+    fn bound_of_length(&mut self) -> Read<u64> {
+        let length = decode::read_int::<i64, _>(&mut self.rest).ok().and_then(|length| u64::try_from(length).ok());
+        length.ok_or_else(|| DecodeError::new("a bound of an unknown collection's length is malformed"))
     }
 
     fn string(&mut self) -> Read<&'b str> {
@@ -373,8 +379,11 @@ fn refinement_payload(bounds: &Bounds) -> Vec<u8> {
     entries.extend(bounds.prefix.clone().map(|prefix| (PREFIX, Value::String(prefix))));
     entries.extend(bounds.min.as_ref().map(|min| (MIN, bound(min))));
     entries.extend(bounds.max.as_ref().map(|max| (MAX, bound(max))));
-    entries.extend(bounds.min_length.map(|min| (MIN_LENGTH, Value::Number(min.into()))));
-    entries.extend(bounds.max_length.map(|max| (MAX_LENGTH, Value::Number(max.into()))));
+    // A host's lengths have a sign: beyond theirs, an upper bound says nothing.
+    let min = bounds.min_length.map(|min| i64::try_from(min).unwrap_or(i64::MAX));
+    let max = bounds.max_length.and_then(|max| i64::try_from(max).ok());
+    entries.extend(min.map(|min| (MIN_LENGTH, Value::Number(min.into()))));
+    entries.extend(max.map(|max| (MAX_LENGTH, Value::Number(max.into()))));
     let mut payload = Vec::new();
     drop(encode::write_map_len(&mut payload, length(entries.len())));
     for (key, value) in entries {
@@ -428,6 +437,21 @@ mod tests {
         assert_eq!(round_trip(&range, &Type::Number), range);
         let length = Value::Unknown(Refinement::not_null().with_length(Some(1), Some(4)));
         assert_eq!(round_trip(&length, &Type::List(Box::new(Type::Bool))), length);
+    }
+
+    #[test]
+    fn a_length_that_no_host_can_count_to_is_never_written_and_not_read() {
+        let kind = Type::List(Box::new(Type::Bool));
+        let length = |min, max| Value::Unknown(Refinement::not_null().with_length(min, max));
+        let most = i64::MAX.unsigned_abs();
+        assert_eq!(round_trip(&length(Some(1), Some(most)), &kind), length(Some(1), Some(most)));
+        assert_eq!(round_trip(&length(Some(u64::MAX), Some(u64::MAX)), &kind), length(Some(most), None));
+        for bound in [&[0xcf, 0xff, 0, 0, 0, 0, 0, 0, 0][..], &[0xff], &[0xa1, b'1']] {
+            let payload = [&[0x81, 0x05], bound].concat();
+            let bytes = [&[0xc7, payload.len().to_le_bytes()[0], 12], &payload[..]].concat();
+            let error = Value::from_msgpack(&bytes, &kind).map_err(|error| error.to_string());
+            assert!(error.as_ref().is_err_and(|error| error.contains("length is malformed")), "{error:?}");
+        }
     }
 
     #[test]
