@@ -11,7 +11,7 @@ use crate::access::Kube;
 use crate::error::KubeError;
 use crate::labels;
 
-const LOG_LINES: i64 = 12;
+const LOG_LINES: usize = 12;
 /// Restarts after which a program that ends at once is not waited for any longer.
 const RESTARTS: i32 = 2;
 
@@ -186,9 +186,11 @@ fn crash(pod: &Pod, container: &ContainerStatus, ended: &ContainerStateTerminate
     };
     let restarts = container.restart_count;
     let times = if restarts == 0 { String::new() } else { format!(" ({restarts} restarts)") };
-    let said = ended.message.as_deref().map(|said| format!(": {}", said.trim())).unwrap_or_default();
     let patience = if restarts >= RESTARTS { 0 } else { 60 };
-    Cause::new(Kind::Crash, Some(pod), format!("{how}{times}{said}"), Some(patience))
+    let mut cause = Cause::new(Kind::Crash, Some(pod), format!("{how}{times}"), Some(patience));
+    let said: Vec<&str> = ended.message.as_deref().unwrap_or_default().trim().lines().collect();
+    cause.log = said.iter().skip(said.len().saturating_sub(LOG_LINES)).map(|line| (*line).to_owned()).collect();
+    cause
 }
 
 /// The latest event about a pod for one of these reasons.
@@ -236,7 +238,7 @@ impl Kube {
             events.extend(self.events(namespace, subject).await?);
         }
         let Some(mut cause) = diagnose(&pods, &events) else { return Ok(None) };
-        if let (Kind::Crash, Some(pod)) = (cause.kind, &cause.pod) {
+        if let (Kind::Crash, Some(pod), true) = (cause.kind, &cause.pod, cause.log.is_empty()) {
             cause.log = self.last_lines(namespace, pod, cause.container.as_deref()).await;
         }
         Ok(Some(cause))
@@ -258,11 +260,13 @@ impl Kube {
             let params = LogParams {
                 container: container.map(str::to_owned),
                 previous,
-                tail_lines: Some(LOG_LINES),
+                tail_lines: i64::try_from(LOG_LINES).ok(),
                 ..LogParams::default()
             };
             if let Ok(text) = self.answer("read the log of", pod, api.logs(pod, &params)).await
                 && !text.trim().is_empty()
+                // An answer of success, when the container's log is gone already.
+                && !text.starts_with("unable to retrieve container logs")
             {
                 return text.lines().map(str::to_owned).collect();
             }

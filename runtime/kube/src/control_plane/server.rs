@@ -83,6 +83,8 @@ impl ControlPlane {
             "name": "server",
             "image": self.settings.image,
             "imagePullPolicy": "IfNotPresent",
+            // Its log may be gone with the container; this stays in the pod's status.
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "args": ["server", "--data-dir", format!("{VOLUME}/data"), "--in-cluster", "--listen", listen, "--health", health],
             "env": variables,
             "ports": [
