@@ -189,7 +189,7 @@ fn a_pod_that_cannot_start_is_explained_by_its_cause() {
     project.edit("environment_secrets = [\"nowhere\"]", "environment = { FALAJ_LOG = \"info\" }");
     project.edit("file:///run/falaj/keys/root", "file:///run/falaj/keys/other");
     let said = project.fail(&["apply", "-auto-approve", "-no-color"]);
-    assert!(said.contains("the pod falaj-server-0 ended") && said.contains("/run/falaj/keys/other"), "{said}");
+    assert!(said.contains("pod falaj-server-0 ended") && said.contains("/run/falaj/keys/other"), "{said}");
 
     project.edit("file:///run/falaj/keys/other", "file:///run/falaj/keys/root");
     project.apply();
