@@ -81,14 +81,18 @@ impl KubernetesCluster {
         let Some(set) = self.kube.get::<StatefulSet>(Some(namespace), SERVER).await? else { return Ok(Some(None)) };
         let wanted = set.status.as_ref().and_then(|status| status.update_revision.clone());
         let seen = set.status.as_ref().and_then(|status| status.observed_generation) >= set.metadata.generation;
+        // Until then pods and revisions are those of what was declared before.
+        if !seen {
+            return Ok(Some(None));
+        }
         let pods: Vec<Pod> = self.kube.list(Some(namespace), &labels::query(&selector)).await?;
         let revision = |pod: &Pod| pod.metadata.labels.as_ref().and_then(|all| all.get(REVISION)).cloned();
-        if seen && wanted.is_some() && pods.iter().any(|pod| is_ready(pod) && revision(pod) == wanted) {
+        if wanted.is_some() && pods.iter().any(|pod| is_ready(pod) && revision(pod) == wanted) {
             return Ok(None);
         }
         // A StatefulSet does not replace a pod that never was ready by one of its
         // new template; it waits for the old one for ever.
-        if replace && seen && wanted.is_some() {
+        if replace && wanted.is_some() {
             for pod in pods.iter().filter(|pod| revision(pod) != wanted && !is_ready(pod)) {
                 if pod.metadata.deletion_timestamp.is_none() {
                     tracing::info!(pod = pod.metadata.name, "replacing a pod that never was ready");
