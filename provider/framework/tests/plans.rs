@@ -11,10 +11,17 @@ use tfplugin::{Diagnostics, Value};
 
 const SEED: u64 = 0xfa1a_1000;
 
+/// Cases that failed once. An element of a set left to its default took the partner
+/// of one that leaves as much to the provider.
+const FAILED: [u64; 1] = [0xd7a4_eba3_d9c2_a39c];
+
 #[test]
 fn no_plan_breaks_the_rules_and_after_an_apply_there_is_nothing_to_do() {
     if let Some(case) = number("TFPLUGIN_FUZZ_CASE") {
         return live(case).unwrap_or_else(|problem| panic!("{problem}"));
+    }
+    for case in FAILED {
+        live(case).unwrap_or_else(|problem| panic!("TFPLUGIN_FUZZ_CASE={case:#x}: {problem}"));
     }
     let seed = number("TFPLUGIN_FUZZ_SEED").unwrap_or(SEED);
     let time = number("TFPLUGIN_FUZZ_SECONDS").map(std::time::Duration::from_secs);

@@ -59,17 +59,32 @@ impl<'o> Partners<'o> {
     }
 }
 
-/// Gives each element of a set a partner of its own. An element that leaves
-/// much to the provider may fit several; those that fit fewest choose first.
+/// Gives each element of a set a partner of its own: one that has the defaults too
+/// where the configuration leaves them out, else one that equals what is configured.
 fn pair(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<Option<usize>> {
-    let fitting = |element: &Value| -> Vec<usize> {
-        let fits = |(_, other): &(usize, &Value)| same_configured(attributes, element, other);
-        others.iter().enumerate().filter(fits).map(|(position, _)| position).collect()
-    };
-    let mut open: Vec<(usize, Vec<usize>)> = elements.iter().map(fitting).enumerate().collect();
     let mut pairs = vec![None; elements.len()];
+    pair_where(&mut pairs, others.len(), |element, other| {
+        let (element, other) = (elements.get(element), others.get(other));
+        element.zip(other).is_some_and(|(element, other)| {
+            same_configured(attributes, element, other) && same_defaults(attributes, element, other)
+        })
+    });
+    pair_where(&mut pairs, others.len(), |element, other| {
+        let (element, other) = (elements.get(element), others.get(other));
+        element.zip(other).is_some_and(|(element, other)| same_configured(attributes, element, other))
+    });
+    pairs
+}
+
+/// Pairs those that have no partner yet. An element that leaves much to the provider
+/// may fit several; those that fit fewest choose first, of equals the earlier.
+fn pair_where(pairs: &mut [Option<usize>], others: usize, fits: impl Fn(usize, usize) -> bool) {
+    let free: Vec<usize> = (0..others).filter(|other| !pairs.contains(&Some(*other))).collect();
+    let fitting = |element: usize| free.iter().copied().filter(|other| fits(element, *other)).collect();
+    let unpaired = pairs.iter().enumerate().filter(|(_, pair)| pair.is_none());
+    let mut open: Vec<(usize, Vec<usize>)> = unpaired.map(|(element, _)| (element, fitting(element))).collect();
     while let Some(position) = (0..open.len()).min_by_key(|position| open.get(*position).map(|(_, fits)| fits.len())) {
-        let (element, fits) = open.swap_remove(position);
+        let (element, fits) = open.remove(position);
         let Some(chosen) = fits.first().copied() else {
             continue;
         };
@@ -78,7 +93,28 @@ fn pair(attributes: &[Attribute], elements: &[Value], others: &[Value]) -> Vec<O
         }
         open.iter_mut().for_each(|(_, fits)| fits.retain(|other| *other != chosen));
     }
-    pairs
+}
+
+/// Whether what the configuration leaves to a default has it.
+fn same_defaults(attributes: &[Attribute], config: &Value, other: &Value) -> bool {
+    attributes.iter().all(|attribute| {
+        let (mine, theirs) = (config.get(attribute.name), other.get(attribute.name));
+        let same = |(mine, theirs): (&Value, &Value)| match &attribute.kind {
+            Kind::Nested(_, nested) => same_defaults(nested, mine, theirs),
+            Kind::Plain(_) => true,
+        };
+        match (&attribute.default, &attribute.kind, mine, theirs) {
+            (Some(default), _, Value::Null, _) => default == theirs,
+            (_, Kind::Nested(Nesting::Single, _), Value::Map(_), Value::Map(_)) => same((mine, theirs)),
+            (_, Kind::Nested(Nesting::List, _), Value::List(mine), Value::List(theirs)) => {
+                mine.iter().zip(theirs).all(same)
+            }
+            (_, Kind::Nested(Nesting::Map, _), Value::Map(mine), Value::Map(theirs)) => {
+                mine.values().zip(theirs.values()).all(same)
+            }
+            _ => true,
+        }
+    })
 }
 
 /// Gives each element of a list a partner: the equal one in its place, else an
