@@ -11,6 +11,7 @@ use crate::{
     scope::WorkspaceScope,
     serving::processes::Serving,
     stored::{from_json, store_problem},
+    switchboard::Switchboard,
 };
 
 pub struct Control {
@@ -18,6 +19,7 @@ pub struct Control {
     pub cluster: ClusterIdentity,
     pub host: Host,
     pub serving: Serving,
+    pub switchboard: Switchboard,
     /// Rung when an operation was recorded.
     pub work: Notify,
     /// Rung when something was deleted that kept files.

@@ -1,6 +1,6 @@
 //! Endpoints: what may be declared; [`crate::serving`] makes it so.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use falaj_api::{
     Problem,
@@ -16,6 +16,7 @@ use crate::{
     identity::Principal,
     model::resolve,
     noun::{self, Noun},
+    placement::Placement,
     scope::{Scope, find, scope},
     serving::capture_key,
     stored::{from_json, store_problem},
@@ -31,6 +32,12 @@ impl Noun for Endpoint {
     ) -> Result<EndpointStatus, Problem> {
         control.permit(scope.workspace.as_ref(), &control.cluster.spec.region, "/spec").await?;
         check_weights(spec)?;
+        if spec.replicas == 0 {
+            return Err(Problem::invalid("/spec/replicas", "an endpoint has at least one replica"));
+        }
+        if spec.replicas > 1 && matches!(control.host.placement, Placement::Processes) {
+            return Err(Problem::invalid("/spec/replicas", "a cluster on one machine serves with one process: use 1"));
+        }
         if let Some(capture) = &spec.capture
             && !(0.0..=100.0).contains(&capture.sampling_percent)
         {
@@ -133,9 +140,12 @@ async fn serving(control: Arc<Control>, _: Principal, call: GetServing) -> Resul
         let status: EndpointStatus = from_json(record.status)?;
         (record.name, status, scope.workspace()?.uid.clone())
     };
-    let versions = control.serving.versions(&workspace, &endpoint).await;
-    let reason = status.failure.or_else(|| versions.is_none().then(|| "it is being taken into service".to_owned()));
-    Ok(Serving { ready: versions.is_some() && reason.is_none(), versions: versions.unwrap_or_default(), reason })
+    let (versions, waiting) = match control.serving.versions(&workspace, &endpoint).await {
+        Ok(versions) => (versions, None),
+        Err(waiting) => (BTreeMap::new(), Some(waiting)),
+    };
+    let reason = status.failure.or(waiting);
+    Ok(Serving { ready: reason.is_none(), versions, reason })
 }
 
 #[must_use]
@@ -160,6 +170,7 @@ mod tests {
         };
         EndpointSpec {
             variants: weights.iter().enumerate().map(variant).collect(),
+            replicas: 1,
             capture: None,
             invokers: Default::default(),
             labels: Default::default(),

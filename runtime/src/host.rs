@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{data_dir::DataDir, identity::Authority, in_cluster::InCluster};
+use crate::{data_dir::DataDir, identity::Authority, in_cluster::InCluster, placement::Placement};
 
 pub struct Host {
     pub data: DataDir,
@@ -11,6 +11,8 @@ pub struct Host {
     /// The ONNX Runtime library; without it models are served natively.
     pub onnxruntime: Option<PathBuf>,
     pub authority: Authority,
+    /// What runs the processes that serve and train.
+    pub placement: Placement,
     /// Where the control plane is a pod.
     pub kubernetes: Option<InCluster>,
 }

@@ -15,6 +15,7 @@ use falaj_api::{
 use falaj_kube::{
     Kube, Settings, labels,
     settings::{self, CONTROL_PORT, KEY_DIR, KEY_MOUNT, MOUNT, NODE_NAME, SERVER, SETTINGS_FILE, admin_secret},
+    workload::Site,
 };
 use k8s_openapi::{
     ByteString,
@@ -22,7 +23,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use crate::data_dir::{DataDir, private_dir, write_private};
+use crate::{
+    data_dir::{DataDir, private_dir, write_private},
+    placement::{Placement, Pods},
+};
 
 /// The Kubernetes cluster that this control plane is a pod of.
 pub struct InCluster {
@@ -101,6 +105,24 @@ impl InCluster {
         let host = self.places.first().map_or(SERVER, String::as_str);
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         format!("{host}:{CONTROL_PORT}")
+    }
+
+    /// Pods on the nodes of the cluster's region, in its own image.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        let regions = &self.settings.node_regions;
+        let region = regions.value(&self.seed.spec.region);
+        let nodes = self.seed.spec.residency.as_ref().map(|_| (regions.label.clone(), vec![region]));
+        let site = Site {
+            cluster: self.seed.name.clone(),
+            namespace: self.settings.namespace.clone(),
+            image: self.settings.image.clone(),
+            image_pull_secrets: self.settings.image_pull_secrets.clone(),
+            service_account: self.settings.workload_service_account.clone(),
+            control: self.control_address(),
+            nodes: nodes.into_iter().collect(),
+        };
+        Placement::Pods(Box::new(Pods { kube: self.kube.clone(), site }))
     }
 
     /// Writes the platform's certificate where the provider finds it.

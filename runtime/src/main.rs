@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use falaj::{command, image, replay, serve, server, train};
+use falaj::{command, dial, image, replay, serve, server, train};
 
 /// Falaj's runtime: trains, serves and watches what the provider declares.
 #[derive(Parser)]
@@ -20,7 +20,7 @@ enum Role {
     Serve(serve::Args),
     /// One training run; started by the server.
     #[command(hide = true)]
-    Train,
+    Train(dial::Args),
     /// Sends the rows of a Parquet file to an endpoint and measures the answers.
     Replay(replay::Args),
     /// Monitors of a running cluster.
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         match cli.role {
             Role::Server(args) => server::run(args).await,
             Role::Serve(args) => serve::run(args).await,
-            Role::Train => train::run().await,
+            Role::Train(args) => train::run(args).await,
             Role::Replay(args) => replay::run(args).await,
             Role::Monitor(monitor) => command::monitor(monitor).await,
             Role::Audit(audit) => command::audit(audit).await,

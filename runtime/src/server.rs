@@ -32,8 +32,11 @@ use crate::{
     http,
     identity::{Acceptor, Authority, Principal},
     in_cluster::InCluster,
-    key, model, monitor, noun, operations, retention,
+    key, model, monitor, noun, operations,
+    placement::Placement,
+    retention,
     serving::{self, processes::Serving},
+    switchboard::Switchboard,
     upload, workspace,
 };
 
@@ -111,8 +114,16 @@ pub async fn run(args: Args) -> Result<()> {
                 Custody::Service => "service",
             },
         },
-        host: Host { program: std::env::current_exe()?, onnxruntime, authority, data, kubernetes },
+        host: Host {
+            program: std::env::current_exe()?,
+            onnxruntime,
+            authority,
+            data,
+            placement: kubernetes.as_ref().map_or(Placement::Processes, InCluster::placement),
+            kubernetes,
+        },
         serving: Serving::default(),
+        switchboard: Switchboard::default(),
         work: Notify::new(),
         deleted: Notify::new(),
         stop: CancellationToken::new(),
@@ -160,7 +171,7 @@ async fn serve(control: &Arc<Control>, args: &Args) -> Result<()> {
         machine_id: control.cluster.machine_id.clone(),
     };
     write_private(&control.host.data.running_file(), &serde_json::to_vec_pretty(&running)?)?;
-    http::listen(listener, acceptor, routes().finish(control.clone()), control.stop.clone()).await;
+    http::listen(listener, acceptor, routes().finish(control.clone()), control.clone()).await;
     for task in [reconciler, worker, scheduler, keeper, renewal] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the server failed");

@@ -33,6 +33,9 @@ pub struct EndpointModel {
     /// Models, by a name of your choice. The weights of those that are not shadows add up to 100.
     #[attr(required, validate = [validate::not_empty()])]
     pub variants: Attr<BTreeMap<String, VariantModel>>,
+    /// Pods that answer, each with all variants; 1 on a local cluster, which serves with one process.
+    #[attr(default = 1, validate = [rules::at_least(1)])]
+    pub replicas: Attr<u32>,
     /// Further applications that may call it; each gets a certificate of its own.
     #[attr(default = no_invokers(), validate = [validate::each(rules::name())])]
     pub invokers: Attr<BTreeSet<String>>,
@@ -42,15 +45,18 @@ pub struct EndpointModel {
     /// Base address; `/v2/models/<name>/infer` lies below it.
     #[attr(computed)]
     pub url: Attr<String>,
-    /// File with the certificate (PEM) that the endpoint's own is signed with.
+    /// File with the certificate (PEM) that the endpoint's own is signed with; on a local cluster.
     #[attr(computed)]
     pub ca_file: Attr<String>,
-    /// File with the certificate (PEM) of the application named after the endpoint, which may call it and nothing else.
+    /// File with the certificate (PEM) of the application named after the endpoint, which may call it and nothing else; on a local cluster.
     #[attr(computed)]
     pub client_cert_file: Attr<String>,
-    /// File with that application's private key (PEM).
+    /// File with that application's private key (PEM); on a local cluster.
     #[attr(computed)]
     pub client_key_file: Attr<String>,
+    /// `<namespace>/<name>` of the Secret that holds the same three as `ca.crt`, `tls.crt` and `tls.key`; on Kubernetes.
+    #[attr(computed)]
+    pub client_secret: Attr<String>,
     /// Labels; they win over the provider's.
     #[attr(default = no_labels())]
     pub labels: Attr<Labels>,
@@ -158,6 +164,7 @@ impl Declared for Endpoint {
         };
         Ok(EndpointSpec {
             variants: variants.collect::<Result<_, Diagnostics>>()?,
+            replicas: *want(&model.replicas, "replicas")?,
             capture: model.capture.known().map(capture).transpose()?,
             invokers: model.invokers.clone().or_default(),
             labels,
@@ -187,6 +194,7 @@ impl Declared for Endpoint {
             variants.insert(name.clone(), variant);
         }
         model.variants = variants.into();
+        model.replicas = spec.replicas.into();
         model.invokers = spec.invokers.clone().into();
         let capture = spec.capture.as_ref();
         model.capture = capture.map(|c| CaptureModel { sampling_percent: c.sampling_percent.into() }).into();
@@ -194,17 +202,28 @@ impl Declared for Endpoint {
     }
 
     fn observe(model: &mut EndpointModel, status: &EndpointStatus) {
-        model.url = status.url.clone().into();
-        model.ca_file = status.ca_file.clone().into();
-        model.client_cert_file = status.client_cert_file.clone().into();
-        model.client_key_file = status.client_key_file.clone().into();
+        let places = [&status.url, &status.ca_file, &status.client_cert_file, &status.client_key_file, &status.client_secret];
+        for (attribute, place) in places_of(model).into_iter().zip(places) {
+            *attribute = Some(place).filter(|place| !place.is_empty()).cloned().into();
+        }
     }
 
     fn expect(model: &mut EndpointModel) {
-        for attribute in [&mut model.url, &mut model.ca_file, &mut model.client_cert_file, &mut model.client_key_file] {
+        for attribute in places_of(model) {
             *attribute = Attr::unknown();
         }
     }
+}
+
+/// Where it is and what a caller needs.
+fn places_of(model: &mut EndpointModel) -> [&mut Attr<String>; 5] {
+    [
+        &mut model.url,
+        &mut model.ca_file,
+        &mut model.client_cert_file,
+        &mut model.client_key_file,
+        &mut model.client_secret,
+    ]
 }
 
 fn check_variant(variant: &VariantModel, path: &AttributePath, problems: &mut Diagnostics) {

@@ -21,6 +21,9 @@ impl Kind for Endpoint {
 #[serde(deny_unknown_fields)]
 pub struct EndpointSpec {
     pub variants: BTreeMap<String, Variant>,
+    /// Pods that answer, each with all variants; one process on one machine.
+    #[serde(default = "one")]
+    pub replicas: u32,
     #[serde(default)]
     pub capture: Option<Capture>,
     /// Further applications that may call it, besides the one named after the endpoint.
@@ -28,6 +31,10 @@ pub struct EndpointSpec {
     pub invokers: BTreeSet<String>,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// One model behind the endpoint. It follows a version or an alias, not both.
@@ -66,6 +73,10 @@ pub struct EndpointStatus {
     /// call this endpoint and nothing else.
     pub client_cert_file: String,
     pub client_key_file: String,
+    /// On Kubernetes, the Secret that holds the same three as ca.crt, tls.crt
+    /// and tls.key: `<namespace>/<name>`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub client_secret: String,
     /// Why the newest declaration cannot be served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -77,7 +88,7 @@ pub struct Serving {
     pub ready: bool,
     /// Version by variant; absent while an alias is not set.
     pub versions: BTreeMap<String, u32>,
-    /// Why it is not ready.
+    /// Why it is not ready, or what it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

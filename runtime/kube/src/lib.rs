@@ -12,7 +12,10 @@ mod error;
 pub mod labels;
 mod objects;
 pub mod portforward;
+pub mod serving;
 pub mod settings;
+pub mod training;
+pub mod workload;
 
 pub use access::{Access, Credentials, Kube};
 pub use control_plane::ControlPlane;

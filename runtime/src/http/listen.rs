@@ -1,6 +1,6 @@
 //! Accepting connections, and ending gracefully.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -9,23 +9,28 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::identity::{Acceptor, Principal};
+use crate::{
+    control::Control,
+    dial,
+    identity::{Acceptor, Principal},
+};
 
 /// How long a handshake may take, and how long requests in flight get at the end.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// Serves until `stop`, then lets requests in flight finish.
-pub async fn listen(listener: TcpListener, acceptor: Acceptor, router: Router, stop: CancellationToken) {
+/// Serves until `stop`, then lets requests in flight finish. Pods ask for their
+/// line in the handshake; everybody else speaks HTTP.
+pub async fn listen(listener: TcpListener, acceptor: Acceptor, router: Router, control: Arc<Control>) {
+    let stop = control.stop.clone();
     let graceful = GracefulShutdown::new();
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -34,6 +39,7 @@ pub async fn listen(listener: TcpListener, acceptor: Acceptor, router: Router, s
             },
         };
         let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+        let control = control.clone();
         tokio::spawn(async move {
             let (stream, caller) = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(accepted)) => accepted,
@@ -42,6 +48,13 @@ pub async fn listen(listener: TcpListener, acceptor: Acceptor, router: Router, s
                 }
                 Err(_) => return,
             };
+            if stream.get_ref().1.alpn_protocol() == Some(dial::ALPN) {
+                drop(watcher);
+                if control.switchboard.take(caller, peer.ip(), stream).await {
+                    control.serving.wake();
+                }
+                return;
+            }
             let service = TowerToHyperService::new(router.map_request(
                 move |mut request: http::Request<hyper::body::Incoming>| {
                     request.extensions_mut().insert::<Principal>(caller.clone());

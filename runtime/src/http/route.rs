@@ -82,6 +82,9 @@ pub fn authorise(caller: &Principal) -> Result<(), Problem> {
         Principal::Invoker { .. } => {
             Err(Problem::refused("role", "an invoker's certificate may call its endpoint and nothing else"))
         }
+        Principal::Replica { .. } | Principal::Trainer { .. } => {
+            Err(Problem::refused("role", "a pod's certificate is for its line to the server and nothing else"))
+        }
     }
 }
 

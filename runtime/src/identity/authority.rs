@@ -67,6 +67,7 @@ impl Authority {
     pub fn server(&self, places: &[String], days: i64) -> Result<Leaf> {
         let mut names = vec![
             SanType::DnsName(Ia5String::try_from("localhost")?),
+            SanType::DnsName(Ia5String::try_from(crate::dial::SERVER_NAME)?),
             SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()),
             SanType::IpAddress(std::net::Ipv6Addr::LOCALHOST.into()),
         ];

@@ -16,6 +16,12 @@ pub enum Principal {
     /// `spiffe://<cluster uid>/workspace/<workspace>/invoker/<application>`:
     /// may call the endpoints that name it, and nothing else.
     Invoker { workspace: String, application: String },
+    /// `spiffe://<cluster uid>/workspace/<workspace>/replica/<endpoint>`: a pod
+    /// that serves this endpoint; hears from the server what to serve.
+    Replica { workspace: String, endpoint: String },
+    /// `spiffe://<cluster uid>/operation/<id>/attempt/<number>`: a pod that
+    /// does this attempt of a training run.
+    Trainer { operation: String, attempt: i64 },
 }
 
 impl Principal {
@@ -26,6 +32,12 @@ impl Principal {
             Self::Platform => format!("spiffe://{cluster_uid}/role/platform"),
             Self::Invoker { workspace, application } => {
                 format!("spiffe://{cluster_uid}/workspace/{workspace}/invoker/{application}")
+            }
+            Self::Replica { workspace, endpoint } => {
+                format!("spiffe://{cluster_uid}/workspace/{workspace}/replica/{endpoint}")
+            }
+            Self::Trainer { operation, attempt } => {
+                format!("spiffe://{cluster_uid}/operation/{operation}/attempt/{attempt}")
             }
         }
     }
@@ -39,6 +51,12 @@ impl Principal {
             ["workspace", workspace, "invoker", application] => {
                 Some(Self::Invoker { workspace: (*workspace).to_owned(), application: (*application).to_owned() })
             }
+            ["workspace", workspace, "replica", endpoint] => {
+                Some(Self::Replica { workspace: (*workspace).to_owned(), endpoint: (*endpoint).to_owned() })
+            }
+            ["operation", operation, "attempt", attempt] => {
+                Some(Self::Trainer { operation: (*operation).to_owned(), attempt: attempt.parse().ok()? })
+            }
             _ => None,
         }
     }
@@ -49,6 +67,8 @@ impl fmt::Display for Principal {
         match self {
             Self::Platform => f.write_str("role:platform"),
             Self::Invoker { workspace, application } => write!(f, "invoker:{workspace}/{application}"),
+            Self::Replica { workspace, endpoint } => write!(f, "replica:{workspace}/{endpoint}"),
+            Self::Trainer { operation, attempt } => write!(f, "trainer:{operation}/{attempt}"),
         }
     }
 }
@@ -60,7 +80,9 @@ mod tests {
     #[test]
     fn a_principal_reads_back_from_its_uri_only_in_its_own_cluster() {
         let invoker = Principal::Invoker { workspace: "people".into(), application: "employed".into() };
-        for principal in [Principal::Platform, invoker] {
+        let replica = Principal::Replica { workspace: "people".into(), endpoint: "employed".into() };
+        let trainer = Principal::Trainer { operation: "018f".into(), attempt: 2 };
+        for principal in [Principal::Platform, invoker, replica, trainer] {
             let uri = principal.uri("u1");
             assert_eq!(Principal::from_uri(&uri, "u1"), Some(principal));
             assert_eq!(Principal::from_uri(&uri, "u2"), None);

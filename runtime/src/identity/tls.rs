@@ -45,7 +45,7 @@ impl Acceptor {
                 vec![CertificateDer::from_pem_slice(leaf.certificate_pem.as_bytes())?],
                 PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes())?,
             )?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), crate::dial::ALPN.to_vec()];
         Ok(Self { tls: TlsAcceptor::from(Arc::new(config)), cluster_uid: cluster_uid.into() })
     }
 

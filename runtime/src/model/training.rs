@@ -1,8 +1,7 @@
 //! Training runs: operations that survive the server, done by `falaj train`.
 
-use std::{collections::BTreeMap, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::Context;
 use bytes::Bytes;
 use falaj_api::{
     Problem,
@@ -20,8 +19,7 @@ use super::{gates, registry, spec_digest};
 use crate::{
     control::Control,
     feature_store::{read_source, stores},
-    pipe::{Receiver, Sender},
-    placement,
+    placement::training::Trainer,
     scope::{Scope, WorkspaceScope, find},
     stored::{from_json, store_problem, to_json},
     train::protocol::{FromTrain, ToTrain},
@@ -168,29 +166,24 @@ async fn in_process(
     now: Timestamp,
 ) -> Result<Trained, Problem> {
     let broke = |error: anyhow::Error| Problem::internal(format!("the training process failed: {error:#}"));
-    let mut command = placement::command(&control.host, "train", "train.log").map_err(broke)?;
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = placement::spawn(command).map_err(broke)?;
-    let mut input = Sender::new(child.stdin.take().context("no pipe to the process").map_err(broke)?);
-    let mut output = Receiver::new(child.stdout.take().context("no pipe from the process").map_err(broke)?);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let run =
-        ToTrain::Run { training: Box::new(payload.spec.training.clone()), now_micros: now.as_microsecond(), threads };
+    let mut trainer = Trainer::start(control, operation).await.map_err(|error| {
+        Problem::new(503, "no-training-process", "The training process could not be started", format!("{error:#}"))
+    })?;
+    let run = ToTrain::Run { training: Box::new(payload.spec.training.clone()), now_micros: now.as_microsecond() };
     // The input stays open until the end: its end tells the process to stop.
     let feed = async {
         for (feature_store, spec, bytes) in sources {
-            input.send(&ToTrain::Source { feature_store, spec: Box::new(spec) }, &bytes).await?;
+            trainer.input.send(&ToTrain::Source { feature_store, spec: Box::new(spec) }, &bytes).await?;
         }
-        input.send(&run, b"").await?;
-        Ok::<_, crate::pipe::Error>(input)
+        trainer.input.send(&run, b"").await?;
+        Ok::<_, crate::pipe::Error>(())
     };
-    let _open = feed.await.map_err(|error| broke(error.into()))?;
+    feed.await.map_err(|error| broke(error.into()))?;
     let mut artifacts = BTreeMap::new();
     loop {
-        let frame = output.recv::<FromTrain>().await.map_err(|error| broke(error.into()))?;
+        let frame = trainer.output.recv::<FromTrain>().await.map_err(|error| broke(error.into()))?;
         let Some((message, bytes)) = frame else {
-            let status = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
-            return Err(broke(anyhow::anyhow!("it ended early ({status}); see logs/train.log")));
+            return Err(broke(anyhow::anyhow!(trainer.ended().await)));
         };
         match message {
             FromTrain::Progress { percent, message } => {

@@ -1,19 +1,16 @@
-//! The channel to the server: artifacts and snapshots in, events out.
+//! From a snapshot to what is served.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
 
 use super::capture::Target;
 use super::metrics::Metrics;
 use super::models::{Model, Models, check_signature};
-use super::protocol::{EndpointSnapshot, FromServe, Snapshot, Tls, VariantSnapshot};
+use super::protocol::{EndpointSnapshot, Snapshot, Tls, VariantSnapshot};
 use super::routing::{Endpoint, Routing, Variant};
 use crate::oip::InputSpec;
-use crate::pipe;
 
 /// Makes routings of snapshots.
 pub struct Builder {
@@ -106,33 +103,5 @@ impl Builder {
             session: model.session.clone(),
             requests: self.metrics.requests(endpoint, name),
         })
-    }
-}
-
-/// Sends events until every sender of them is gone, or the server is.
-pub async fn report<W: AsyncWrite + Unpin>(mut sender: pipe::Sender<W>, mut events: mpsc::Receiver<FromServe>) {
-    while let Some(event) = events.recv().await {
-        if let Err(error) = sender.send(&event, &[]).await {
-            tracing::warn!(%error, "the server does not listen any more");
-            break;
-        }
-    }
-    // What is still captured is written; only nobody is told.
-    while events.recv().await.is_some() {}
-}
-
-/// The receiving half of the channel.
-pub type Commands<R> = pipe::Receiver<R>;
-
-/// The next command, or `None` when the server is gone.
-pub async fn next<R: AsyncRead + Unpin>(
-    commands: &mut Commands<R>,
-) -> Option<(super::protocol::ToServe, bytes::Bytes)> {
-    match commands.recv().await {
-        Ok(command) => command,
-        Err(error) => {
-            tracing::error!(%error, "the channel to the server failed");
-            None
-        }
     }
 }

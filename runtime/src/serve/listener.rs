@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use http::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -87,7 +89,13 @@ where
     let caller = Arc::new(caller);
     let service = service_fn(move |request| {
         let (state, caller) = (state.clone(), caller.clone());
-        async move { Ok::<_, Infallible>(handle(&state, &caller, request).await) }
+        async move {
+            let mut reply = handle(&state, &caller, request).await;
+            if state.leaving.load(Relaxed) {
+                reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(reply)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

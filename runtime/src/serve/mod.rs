@@ -6,12 +6,17 @@
 //! capture keys ([`protocol`]); the listening socket as standard output; and a
 //! log file as standard error. When the channel ends it finishes what is in
 //! flight, closes the capture segments and exits.
+//!
+//! In a pod it dials the server instead ([`link`]), listens once it has
+//! something to serve, and goes on serving while the server is away.
 
 pub mod capture;
 mod control;
+mod health;
 mod http;
 mod identity;
 mod infer;
+mod link;
 mod listener;
 mod metrics;
 mod models;
@@ -21,8 +26,11 @@ mod shadow;
 mod state;
 
 use std::os::fd::AsFd;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -31,7 +39,7 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipe;
+use crate::dial;
 use capture::Capture;
 use control::Builder;
 use metrics::Metrics;
@@ -51,6 +59,30 @@ pub struct Args {
     /// The ONNX Runtime library. Without it only models trained here are served.
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+    #[command(flatten)]
+    pub dial: dial::Args,
+    /// Where a pod answers predictions.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
+    pub listen: Option<SocketAddr>,
+    /// Where a pod says, in plain text, whether it is alive and ready.
+    #[arg(long, value_name = "ADDRESS")]
+    pub health: Option<SocketAddr>,
+    /// Where a pod keeps sealed capture segments until the server has them.
+    #[arg(long, value_name = "DIR", default_value = "/var/spool/falaj")]
+    pub spool: Option<PathBuf>,
+}
+
+/// The two ends of a serving process: who tells it what, and who asks it.
+pub enum Ends {
+    /// A child process of the server: both are there from the start.
+    Child { channel: UnixStream, listener: TcpListener },
+    /// A pod.
+    Pod { dial: dial::Dial, spool: PathBuf, listen: SocketAddr },
+}
+
+enum Listening {
+    Bound(TcpListener),
+    At(SocketAddr),
 }
 
 /// Serves until the channel on standard input ends, or SIGTERM.
@@ -58,6 +90,21 @@ pub struct Args {
 /// # Errors
 /// If standard input is no unix socket or standard output no listening socket.
 pub async fn run(args: Args) -> anyhow::Result<()> {
+    let ends = match (args.dial.dial(), &args.spool, args.listen) {
+        (Some(dial), Some(spool), Some(listen)) => Ends::Pod { dial, spool: spool.clone(), listen },
+        _ => inherited()?,
+    };
+    let stop = CancellationToken::new();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        terminate.recv().await;
+        stopping.cancel();
+    });
+    serve(&args, Limits::default(), ends, stop).await
+}
+
+fn inherited() -> anyhow::Result<Ends> {
     let channel = std::io::stdin().as_fd().try_clone_to_owned().context("standard input")?;
     let channel = std::os::unix::net::UnixStream::from(channel);
     channel.set_nonblocking(true)?;
@@ -66,32 +113,29 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let listener = std::net::TcpListener::from(listener);
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener).context("standard output has to be the listening socket")?;
-    let stop = CancellationToken::new();
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        terminate.recv().await;
-        stopping.cancel();
-    });
-    serve(&args, Limits::default(), channel, listener, stop).await
+    Ok(Ends::Child { channel, listener })
 }
 
-/// Serves over this channel and listener until the channel ends or `stop`.
-/// Connections are accepted once the first snapshot is in force.
+/// Serves until the channel ends or `stop`. Connections are accepted once the
+/// first snapshot is in force.
 ///
 /// # Errors
-/// If a thread cannot be started.
-pub async fn serve(
-    args: &Args,
-    limits: Limits,
-    channel: UnixStream,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+/// If a thread cannot be started, or the address is taken.
+pub async fn serve(args: &Args, limits: Limits, ends: Ends, stop: CancellationToken) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let (events, outbox) = mpsc::channel(EVENTS);
-    let (receiving, sending) = channel.into_split();
-    let reporting = tokio::spawn(control::report(pipe::Sender::new(sending), outbox));
+    let models = Models::new(load_library(args).await, parallelism());
+    let (commands, reporting, listening, farewell) = match ends {
+        Ends::Child { channel, listener } => {
+            let (read, write) = channel.into_split();
+            let (commands, reporting) = link::given(read, write, outbox);
+            (commands, reporting, Listening::Bound(listener), Duration::ZERO)
+        }
+        Ends::Pod { dial, spool, listen } => {
+            let (commands, reporting) = link::dialled(dial, spool, models.holdings(), outbox);
+            (commands, reporting, Listening::At(listen), limits.farewell)
+        }
+    };
     let (capture, capturing) = Capture::start(metrics.clone(), events.clone());
     let (shadows, inbox) = Shadows::new(metrics.clone());
     let state = Arc::new(State {
@@ -101,17 +145,28 @@ pub async fn serve(
         capture,
         shadows,
         limits,
+        leaving: AtomicBool::new(false),
+        listening: AtomicBool::new(false),
         in_flight: Counter::default(),
         body_bytes: Counter::default(),
     });
     let weak = Arc::downgrade(&state);
     inbox.start(move |job| answer_as_shadow(&weak, job))?;
 
-    let drain = CancellationToken::new();
-    let builder = Builder::new(Models::new(load_library(args).await, parallelism()), metrics);
-    let commands = pipe::Receiver::new(receiving);
-    let listening = obey(&state, builder, commands, &events, listener, &drain, &stop).await;
+    if let Some(address) = args.health {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("--health {address}"))?;
+        tokio::spawn(health::listen(listener, Arc::downgrade(&state)));
+    }
 
+    let drain = CancellationToken::new();
+    let builder = Builder::new(models, metrics);
+    let listening = obey(&state, builder, commands, &events, listening, &drain, &stop).await?;
+
+    // Callers are told to connect elsewhere before any connection is closed.
+    state.leaving.store(true, Relaxed);
+    if listening.is_some() {
+        tokio::time::sleep(farewell).await;
+    }
     drain.cancel();
     if let Some(listening) = listening {
         listening.await?;
@@ -136,21 +191,23 @@ pub async fn serve(
 async fn obey(
     state: &Arc<State>,
     mut builder: Builder,
-    mut commands: control::Commands<tokio::net::unix::OwnedReadHalf>,
+    mut commands: link::Commands,
     events: &mpsc::Sender<FromServe>,
-    listener: TcpListener,
+    place: Listening,
     drain: &CancellationToken,
     stop: &CancellationToken,
-) -> Option<tokio::task::JoinHandle<()>> {
-    let mut listener = Some(listener);
+) -> anyhow::Result<Option<tokio::task::JoinHandle<()>>> {
+    let mut place = Some(place);
     let mut listening = None;
     loop {
         let command = tokio::select! {
-            command = control::next(&mut commands) => command,
+            command = commands.recv() => command,
             () = stop.cancelled() => None,
         };
         let event = match command {
-            None | Some((ToServe::Drain, _)) => return listening,
+            None | Some((ToServe::Drain, _)) => return Ok(listening),
+            // The link has dealt with it.
+            Some((ToServe::SegmentKept { .. }, _)) => continue,
             Some((ToServe::Artifact { digest, format }, bytes)) => {
                 builder.models().add(digest, format, bytes);
                 continue;
@@ -170,7 +227,7 @@ async fn obey(
                     let routing = builder.build(&snapshot);
                     (builder, routing)
                 });
-                let Ok((returned, routing)) = built.await else { return listening };
+                let Ok((returned, routing)) = built.await else { return Ok(listening) };
                 builder = returned;
                 match routing {
                     Ok(routing) => {
@@ -178,7 +235,14 @@ async fn obey(
                             tracing::warn!("serving plain text to anybody; this is for benchmarks only");
                         }
                         state.routing.store(Arc::new(routing));
-                        if let Some(listener) = listener.take() {
+                        if let Some(place) = place.take() {
+                            let listener = match place {
+                                Listening::Bound(listener) => listener,
+                                Listening::At(address) => TcpListener::bind(address)
+                                    .await
+                                    .with_context(|| format!("the address {address} cannot be listened on"))?,
+                            };
+                            state.listening.store(true, Relaxed);
                             let serving = listener::listen(state.clone(), listener, drain.clone());
                             listening = Some(tokio::spawn(serving));
                         }

@@ -1,7 +1,7 @@
 //! Artifacts as they arrive, and the sessions made of them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use falaj_api::model::{Signature, TensorSpec};
@@ -18,6 +18,21 @@ pub struct Models {
     runtime: Result<OnnxRuntime, String>,
     copies: usize,
     held: HashMap<String, Held>,
+    holdings: Arc<Holdings>,
+}
+
+/// The digests of the models that are loaded, for others to read.
+#[derive(Default)]
+pub struct Holdings(Mutex<Vec<String>>);
+
+impl Holdings {
+    pub fn list(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, digests: Vec<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = digests;
+    }
 }
 
 /// A model that is ready to answer.
@@ -36,7 +51,12 @@ enum Held {
 impl Models {
     /// `copies` is how many requests of one model may run at the same time.
     pub fn new(runtime: Result<OnnxRuntime, String>, copies: usize) -> Self {
-        Self { runtime, copies, held: HashMap::new() }
+        Self { runtime, copies, held: HashMap::new(), holdings: Arc::default() }
+    }
+
+    /// What is loaded, as it will be.
+    pub fn holdings(&self) -> Arc<Holdings> {
+        self.holdings.clone()
     }
 
     /// Keeps an artifact. Bytes of another digest are forgotten at once; a
@@ -65,6 +85,7 @@ impl Models {
             models.insert((*digest).to_owned(), self.one(digest)?);
         }
         self.held.retain(|digest, _| digests.contains(digest.as_str()));
+        self.holdings.set(self.held.keys().cloned().collect());
         Ok(models)
     }
 

@@ -25,6 +25,8 @@ pub enum ToServe {
     /// Close the open capture segments; answered by `SegmentClosed` for each,
     /// then `Flushed`, once they are durable.
     Flush,
+    /// The server has this segment: the pod need not keep it.
+    SegmentKept { endpoint: String, file: String },
     /// Take no new connections, finish what is in flight, close the segments,
     /// exit. The end of the channel means the same.
     Drain,
@@ -38,7 +40,8 @@ pub enum FromServe {
     Ready { generation: u64 },
     /// It could not be, and why.
     Failed { generation: u64, reason: String },
-    /// A capture segment is durable under its final name.
+    /// A capture segment is durable under its final name. A pod sends its bytes
+    /// as payload, until they are answered by `SegmentKept`.
     SegmentClosed {
         endpoint: String,
         /// Inside the directory of the endpoint's capture.

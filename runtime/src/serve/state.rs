@@ -1,7 +1,7 @@
 //! What every request shares.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,10 @@ pub struct State {
     pub capture: Capture,
     pub shadows: Shadows,
     pub limits: Limits,
+    /// Set when the process is to end: callers are told to connect elsewhere.
+    pub leaving: AtomicBool,
+    /// Set once something is in force and connections are accepted.
+    pub listening: AtomicBool,
     /// Requests for endpoints that are not there.
     pub unknown: Arc<Requests>,
     pub in_flight: Counter,
@@ -41,6 +45,9 @@ pub struct Limits {
     pub discard: Duration,
     /// For requests in flight when the process is to end.
     pub drain: Duration,
+    /// How long a pod that is to end answers on, telling its callers to connect
+    /// elsewhere, before it closes a connection.
+    pub farewell: Duration,
 }
 
 impl Default for Limits {
@@ -55,6 +62,7 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             discard: Duration::from_secs(3),
             drain: Duration::from_secs(20),
+            farewell: Duration::from_secs(5),
         }
     }
 }

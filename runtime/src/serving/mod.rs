@@ -1,13 +1,20 @@
-//! Keeping the serving processes as they are declared: one per workspace, with
-//! a snapshot of all its endpoints.
+//! Keeping what serves as it is declared: on one machine a process per
+//! workspace, with a snapshot of all its endpoints; on Kubernetes pods per
+//! endpoint.
 
+mod pods;
 mod process;
 pub mod processes;
+mod replica;
 mod snapshot;
 
 pub use snapshot::capture_key;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Result;
 use falaj_api::{Problem, endpoint::EndpointStatus, record::State};
@@ -15,106 +22,183 @@ use falaj_store::records;
 
 use crate::{
     control::Control,
-    serve::protocol::FromServe,
+    placement::Placement,
+    serve::protocol::{FromServe, Tls},
     stored::{store_problem, to_json},
 };
 use process::{Process, certify};
-use processes::PATIENCE;
+use processes::{Home, Live, PATIENCE};
+use replica::Replica;
 use snapshot::Desired;
 
-/// How often the processes are looked at although nothing was declared.
+/// How often it is looked although nothing was declared; and while something
+/// is not as it should be.
 const PERIOD: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(2);
+
+/// What came of bringing an endpoint into service.
+enum Outcome {
+    Serves,
+    /// Not yet; nothing is wrong that time does not heal.
+    Waits,
+    Fails(String),
+}
 
 /// Reconciles until the server stops; then lets the processes finish.
 pub async fn reconciler(control: Arc<Control>) {
+    let mut sweep = true;
     loop {
-        if let Err(problem) = reconcile(&control).await {
-            tracing::error!(%problem, "serving could not be reconciled");
-        }
+        let settled = match reconcile(&control, &mut sweep).await {
+            Ok(settled) => settled,
+            Err(problem) => {
+                tracing::error!(%problem, "serving could not be reconciled");
+                true
+            }
+        };
         tokio::select! {
             () = control.stop.cancelled() => break,
             () = control.serving.changed.notified() => {}
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(if settled { PERIOD } else { SOON }) => {}
         }
     }
-    let processes = std::mem::take(&mut *control.serving.live.lock().await);
-    futures::future::join_all(processes.into_values().map(Process::drain)).await;
+    let live = std::mem::take(&mut *control.serving.live.lock().await);
+    futures::future::join_all(live.into_values().map(Live::drain)).await;
 }
 
-async fn reconcile(control: &Arc<Control>) -> Result<(), Problem> {
+/// True: nothing is waited for.
+async fn reconcile(control: &Arc<Control>, sweep: &mut bool) -> Result<bool, Problem> {
     let workspaces = {
         let mut session = control.store.read().await.map_err(store_problem)?;
         records::list_kind(&mut session, "workspace").await.map_err(store_problem)?
     };
     let mut live = control.serving.live.lock().await;
-    let known: Vec<String> = workspaces.iter().map(|workspace| workspace.uid.clone()).collect();
-    let left: Vec<String> = live.keys().filter(|uid| !known.contains(uid)).cloned().collect();
-    for uid in left {
-        if let Some(process) = live.remove(&uid) {
-            process.drain().await;
-        }
-        process::forget(&control.host, &uid);
-    }
-    for workspace in workspaces {
+    // Whether all that is wanted is known.
+    let (mut settled, mut complete) = (true, true);
+    let mut wanted = BTreeSet::new();
+    let mut arrivals = control.switchboard.replicas();
+    for workspace in &workspaces {
         // One workspace's trouble is not another's.
-        if let Err(problem) = reconcile_workspace(control, &mut live, &workspace).await {
-            tracing::error!(workspace = workspace.name, %problem, "the endpoints of a workspace could not be reconciled");
+        let done = match &control.host.placement {
+            Placement::Processes => {
+                wanted.insert(workspace.uid.clone());
+                reconcile_workspace(control, &mut live, workspace).await
+            }
+            Placement::Pods(placed) => {
+                pods::reconcile_workspace(control, placed, &mut live, &mut arrivals, workspace, &mut wanted).await
+            }
+        };
+        match done {
+            Ok(done) => settled &= done,
+            Err(problem) => {
+                let name = &workspace.name;
+                tracing::error!(workspace = name, %problem, "the endpoints of a workspace could not be reconciled");
+                // What serves goes on, although it is not known to be wanted.
+                let live = live.iter().filter(|(_, live)| live.workspace == workspace.uid);
+                wanted.extend(live.map(|(key, _)| key.clone()));
+                (settled, complete) = (false, false);
+            }
         }
     }
-    Ok(())
+    let left: Vec<String> = live.keys().filter(|key| !wanted.contains(*key)).cloned().collect();
+    let gone = !left.is_empty();
+    for key in left {
+        if let Some(gone) = live.remove(&key) {
+            gone.drain().await;
+        }
+        if let Placement::Processes = control.host.placement {
+            process::forget(&control.host, &key);
+        }
+    }
+    // What is found by listing is looked for at the start, and when something went.
+    if let Placement::Pods(placed) = &control.host.placement
+        && complete
+        && (*sweep || gone)
+    {
+        *sweep = !pods::remove_others(placed, &wanted).await;
+        settled &= !*sweep;
+    }
+    Ok(settled)
 }
 
 async fn reconcile_workspace(
     control: &Arc<Control>,
-    live: &mut BTreeMap<String, Process>,
+    live: &mut BTreeMap<String, Live>,
     workspace: &records::Record,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let desired = snapshot::desired(control, workspace).await?;
     if desired.endpoints.is_empty() {
-        if let Some(process) = live.remove(&workspace.uid) {
-            process.drain().await;
+        if let Some(live) = live.remove(&workspace.uid) {
+            live.drain().await;
         }
-        return Ok(());
+        return Ok(true);
     }
-    let outcome = ensure(control, live, workspace, &desired).await;
-    record(control, &workspace.name, &desired, live.get(&workspace.uid), outcome).await
+    let outcome = match ensure(control, live, workspace, &desired).await {
+        Ok(()) => Outcome::Serves,
+        Err(error) => Outcome::Fails(format!("{error:#}")),
+    };
+    let process = live.get(&workspace.uid).and_then(|live| match &live.home {
+        Home::Process(process) => Some(process),
+        Home::Pods(_) => None,
+    });
+    let status = |endpoint: &str| {
+        process.map(|process| process.status(&control.host, &workspace.name, endpoint)).unwrap_or_default()
+    };
+    record(control, &workspace.name, &desired.records, &outcome, status).await?;
+    Ok(true)
 }
 
 /// Brings a workspace's process to the desired snapshot, starting it if need be.
 async fn ensure(
     control: &Arc<Control>,
-    live: &mut BTreeMap<String, Process>,
+    live: &mut BTreeMap<String, Live>,
     workspace: &records::Record,
     desired: &Desired,
 ) -> Result<()> {
-    let workspace_uid = workspace.uid.as_str();
-    if live.get(workspace_uid).is_some_and(|process| !process.alive()) {
-        live.remove(workspace_uid);
+    let uid = workspace.uid.as_str();
+    if live.get(uid).is_some_and(|live| !live.replicas.values().any(Replica::alive)) {
+        live.remove(uid);
     }
-    if !live.contains_key(workspace_uid) {
-        live.insert(
-            workspace_uid.to_owned(),
-            Process::start(&control.host, control.serving.changed.clone(), workspace_uid).await?,
-        );
+    if !live.contains_key(uid) {
+        let (process, replica) = Process::start(&control.host, control.serving.changed.clone(), uid).await?;
+        let started = Live {
+            workspace: uid.to_owned(),
+            home: Home::Process(Box::new(process)),
+            replicas: [(String::new(), replica)].into(),
+        };
+        live.insert(uid.to_owned(), started);
     }
-    let Some(process) = live.get_mut(workspace_uid) else { return Ok(()) };
-    if process.sent.as_ref() == Some(&desired.endpoints) {
-        return Ok(());
-    }
-    for (digest, format) in &desired.artifacts {
-        if !process.has(digest) {
-            let bytes = control.store.blobs().get(workspace_uid, &digest.parse()?).await?;
-            process.artifact(digest, *format, &bytes).await?;
-        }
-    }
+    let Some(Live { home: Home::Process(process), replicas, .. }) = live.get_mut(uid) else { return Ok(()) };
     for application in &desired.applications {
         certify(&control.host, &workspace.name, application)?;
     }
-    match process.snapshot(&desired.endpoints, &desired.artifacts, PATIENCE).await? {
+    for replica in replicas.values_mut() {
+        bring(control, replica, uid, &process.tls, desired).await?;
+    }
+    Ok(())
+}
+
+/// Brings a replica to the desired snapshot.
+async fn bring(
+    control: &Control,
+    replica: &mut Replica,
+    workspace_uid: &str,
+    tls: &Tls,
+    desired: &Desired,
+) -> Result<()> {
+    if replica.sent.as_ref().is_some_and(|(known, endpoints)| known == tls && *endpoints == desired.endpoints) {
+        return Ok(());
+    }
+    for (digest, format) in &desired.artifacts {
+        if !replica.has(digest) {
+            let bytes = control.store.blobs().get(workspace_uid, &digest.parse()?).await?;
+            replica.artifact(digest, *format, &bytes).await?;
+        }
+    }
+    match replica.snapshot(tls, &desired.endpoints, &desired.artifacts, PATIENCE).await? {
         FromServe::Failed { reason, .. } => anyhow::bail!(reason),
         _ => {
-            process.sent = Some(desired.endpoints.clone());
-            process.serving = desired.versions();
+            replica.sent = Some((tls.clone(), desired.endpoints.clone()));
+            replica.serving = desired.versions();
             Ok(())
         }
     }
@@ -124,22 +208,26 @@ async fn ensure(
 async fn record(
     control: &Control,
     workspace: &str,
-    desired: &Desired,
-    process: Option<&Process>,
-    outcome: Result<()>,
+    declared: &[records::Record],
+    outcome: &Outcome,
+    status: impl Fn(&str) -> EndpointStatus,
 ) -> Result<(), Problem> {
-    let failure = outcome.err().map(|error| format!("{error:#}"));
-    if let Some(failure) = &failure {
-        tracing::error!(workspace, failure, "the endpoints of a workspace cannot be served");
-    }
-    for declared in &desired.records {
-        let status = match process {
-            Some(process) => {
-                EndpointStatus { failure: failure.clone(), ..process.status(&control.host, workspace, &declared.name) }
-            }
-            None => EndpointStatus { failure: failure.clone(), ..EndpointStatus::default() },
+    let (failure, state) = match outcome {
+        Outcome::Serves => (None, State::Ready),
+        Outcome::Waits => (None, State::Updating),
+        Outcome::Fails(reason) => {
+            tracing::error!(workspace, reason, "the endpoints of a workspace cannot be served");
+            (Some(reason.clone()), State::Failed)
+        }
+    };
+    for declared in declared {
+        let status = to_json(&EndpointStatus { failure: failure.clone(), ..status(&declared.name) })?;
+        // What waits for pods goes on as what it was.
+        let state = if matches!(outcome, Outcome::Waits) && declared.state != State::Failed {
+            declared.state
+        } else {
+            state
         };
-        let (status, state) = (to_json(&status)?, if failure.is_none() { State::Ready } else { State::Failed });
         if declared.status == status && declared.state == state {
             continue;
         }

@@ -1,7 +1,6 @@
-//! One `falaj serve`: its control channel, its listener, its certificates.
+//! One `falaj serve` on this machine: its listener, its certificates.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::OwnedFd,
@@ -11,27 +10,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use falaj_api::{
     endpoint::EndpointStatus,
     local::{CA_FILE, CERT_FILE, CLIENTS_DIR, KEY_FILE},
 };
-use tokio::{
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    process::Child,
-    sync::{Notify, mpsc},
-};
+use tokio::{net::UnixStream, process::Child, sync::Notify};
 
+use super::replica::Replica;
 use crate::{
     data_dir::write_private,
     host::Host,
     identity::Principal,
     pipe::{Receiver, Sender},
     placement,
-    serve::protocol::{EndpointSnapshot, Format, FromServe, Secret, Snapshot, Tls, ToServe},
+    serve::protocol::{Secret, Tls},
+    switchboard::{Read, Write},
 };
 
 /// Days that an application's certificate holds; it is renewed at half of them.
@@ -40,18 +34,11 @@ const CLIENT_DAYS: i64 = 90;
 const SERVER_DAYS: i64 = 365;
 const DRAIN: Duration = Duration::from_secs(15);
 
+/// The child process, its address and its identity.
 pub struct Process {
     child: Child,
-    sender: Sender<OwnedWriteHalf>,
-    answers: mpsc::UnboundedReceiver<FromServe>,
     address: SocketAddr,
-    tls: Tls,
-    generation: u64,
-    artifacts: BTreeSet<String>,
-    /// The snapshot that is in force.
-    pub sent: Option<BTreeMap<String, EndpointSnapshot>>,
-    /// Version by variant, by endpoint.
-    pub serving: BTreeMap<String, BTreeMap<String, u32>>,
+    pub tls: Tls,
 }
 
 impl Process {
@@ -59,7 +46,7 @@ impl Process {
     ///
     /// # Errors
     /// The port is taken, or the process cannot be started.
-    pub async fn start(host: &Host, ended: Arc<Notify>, workspace_uid: &str) -> Result<Self> {
+    pub async fn start(host: &Host, ended: Arc<Notify>, workspace_uid: &str) -> Result<(Self, Replica)> {
         let listener = bind(&port_file(host, workspace_uid)?).await?;
         let address = listener.local_addr()?;
         let (ours, theirs) = UnixStream::pair()?;
@@ -72,91 +59,20 @@ impl Process {
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(OwnedFd::from(listener)));
         let child = placement::spawn(command)?;
         let (read, write) = ours.into_split();
-        let (answer, answers) = mpsc::unbounded_channel();
-        tokio::spawn(hear(Receiver::new(read), answer, ended));
+        let (receiver, sender) = (Receiver::new(Box::new(read) as Read), Sender::new(Box::new(write) as Write));
+        // It writes its capture segments where they belong.
+        let replica = Replica::new(receiver, sender, Vec::new(), None, ended);
         let leaf = host.authority.server(&[], SERVER_DAYS)?;
         let tls = Tls {
             certificate_pem: leaf.certificate_pem,
             key_pem: Secret::new(leaf.key_pem.as_str()),
             client_ca_pem: host.authority.certificate_pem().to_owned(),
         };
-        Ok(Self {
-            child,
-            sender: Sender::new(write),
-            answers,
-            address,
-            tls,
-            generation: 0,
-            artifacts: BTreeSet::new(),
-            sent: None,
-            serving: BTreeMap::new(),
-        })
+        Ok((Self { child, address, tls }, replica))
     }
 
-    pub fn alive(&self) -> bool {
-        !self.answers.is_closed()
-    }
-
-    pub fn has(&self, digest: &str) -> bool {
-        self.artifacts.contains(digest)
-    }
-
-    /// # Errors
-    /// The process is gone.
-    pub async fn artifact(&mut self, digest: &str, format: Format, bytes: &[u8]) -> Result<()> {
-        self.sender.send(&ToServe::Artifact { digest: digest.to_owned(), format }, bytes).await?;
-        self.artifacts.insert(digest.to_owned());
-        Ok(())
-    }
-
-    /// Sends a snapshot and waits for the answer. `artifacts` are those that it
-    /// refers to; the process forgets the others.
-    ///
-    /// # Errors
-    /// The process is gone or does not answer.
-    pub async fn snapshot(
-        &mut self,
-        endpoints: &BTreeMap<String, EndpointSnapshot>,
-        artifacts: &BTreeMap<String, Format>,
-        patience: Duration,
-    ) -> Result<FromServe> {
-        self.generation += 1;
-        let generation = self.generation;
-        let snapshot = Snapshot { generation, tls: Some(self.tls.clone()), endpoints: endpoints.clone() };
-        self.sender.send(&ToServe::Snapshot(snapshot), b"").await?;
-        self.artifacts.retain(|digest| artifacts.contains_key(digest));
-        self.answer(patience, |answer| match answer {
-            FromServe::Ready { generation: g } | FromServe::Failed { generation: g, .. } => *g == generation,
-            _ => false,
-        })
-        .await
-    }
-
-    /// # Errors
-    /// The process is gone or does not answer.
-    pub async fn flush(&mut self, patience: Duration) -> Result<()> {
-        self.sender.send(&ToServe::Flush, b"").await?;
-        self.answer(patience, |answer| matches!(answer, FromServe::Flushed)).await?;
-        Ok(())
-    }
-
-    async fn answer(&mut self, patience: Duration, wanted: impl Fn(&FromServe) -> bool) -> Result<FromServe> {
-        let wait = async {
-            loop {
-                match self.answers.recv().await {
-                    Some(answer) if wanted(&answer) => return Ok(answer),
-                    Some(_) => {}
-                    None => bail!("the serving process ended; see logs/serve.log"),
-                }
-            }
-        };
-        tokio::time::timeout(patience, wait).await.context("the serving process does not answer")?
-    }
-
-    /// Lets requests in flight finish, then ends the process.
-    pub async fn drain(mut self) {
-        let _ = self.sender.send(&ToServe::Drain, b"").await;
-        drop(self.sender);
+    /// Waits until it ends, which it was asked to, or ends it.
+    pub async fn ended(mut self) {
         if tokio::time::timeout(DRAIN, self.child.wait()).await.is_err() {
             tracing::warn!("a serving process did not end in time and was killed");
             let _ = self.child.kill().await;
@@ -172,29 +88,9 @@ impl Process {
             ca_file: file(CA_FILE),
             client_cert_file: file(CERT_FILE),
             client_key_file: file(KEY_FILE),
-            failure: None,
+            ..EndpointStatus::default()
         }
     }
-}
-
-/// Passes answers on; ends when the process does, and says so.
-async fn hear(mut receiver: Receiver<OwnedReadHalf>, answers: mpsc::UnboundedSender<FromServe>, ended: Arc<Notify>) {
-    loop {
-        match receiver.recv::<FromServe>().await {
-            Ok(Some((answer, _))) => {
-                if answers.send(answer).is_err() {
-                    return;
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                tracing::warn!(%error, "a serving process said what cannot be read");
-                break;
-            }
-        }
-    }
-    drop(answers);
-    ended.notify_one();
 }
 
 fn port_file(host: &Host, workspace_uid: &str) -> Result<PathBuf> {

@@ -7,6 +7,7 @@ pub mod protocol;
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -17,19 +18,52 @@ use falaj_engine::{
     onnx,
     train::{Observer, Run, architecture},
 };
-use tokio::{io::Stdout, sync::mpsc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
 
-use crate::pipe::{Receiver, Sender};
+use crate::{
+    dial,
+    pipe::{Receiver, Sender},
+};
 use dataset::{Dataset, Store};
 use protocol::{BASELINE, FromTrain, NATIVE, ONNX, ToTrain};
 
-/// Reads one run from standard input, does it, and writes what came of it.
+/// Reads one run from the server, does it, and says what came of it: over
+/// standard input and output as its child process, over a line of its own in a
+/// pod.
 ///
 /// # Errors
 /// The pipe broke. What is wrong with the data is said in the pipe instead.
-pub async fn run() -> Result<()> {
-    let mut input = Receiver::new(tokio::io::stdin());
-    let mut output = Sender::new(tokio::io::stdout());
+pub async fn run(args: dial::Args) -> Result<()> {
+    match args.dial() {
+        None => work(Receiver::new(tokio::io::stdin()), Sender::new(tokio::io::stdout())).await,
+        Some(dial) => {
+            let (input, output) = reach(&dial).await?;
+            work(input, output).await
+        }
+    }
+}
+
+/// Dials the server, which may be restarting.
+async fn reach(dial: &dial::Dial) -> Result<dial::Line> {
+    let since = tokio::time::Instant::now();
+    loop {
+        match dial.connect(Vec::new()).await {
+            Ok(line) => return Ok(line),
+            Err(error) if since.elapsed() > PATIENCE => return Err(error),
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn work<R, W>(mut input: Receiver<R>, mut output: Sender<W>) -> Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     let mut stores = BTreeMap::new();
     let (training, now_micros, threads) = loop {
         let Some((message, payload)) = input.recv::<ToTrain>().await? else {
@@ -39,26 +73,44 @@ pub async fn run() -> Result<()> {
             ToTrain::Source { feature_store, spec } => {
                 stores.insert(feature_store, Store { spec: *spec, bytes: payload });
             }
-            ToTrain::Run { training, now_micros, threads } => break (*training, now_micros, threads),
+            ToTrain::Run { training, now_micros } => {
+                let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                break (*training, now_micros, threads);
+            }
         }
     };
     let (progress, mut updates) = mpsc::unbounded_channel();
-    let work = tokio::task::spawn_blocking(move || {
+    let mut work = tokio::task::spawn_blocking(move || {
         let watcher = Watcher { progress, cancelled: AtomicBool::new(false) };
         train(&training, &stores, now_micros, threads, &watcher)
     });
-    while let Some((percent, message)) = updates.recv().await {
-        output.send(&FromTrain::Progress { percent, message }, b"").await?;
+    loop {
+        tokio::select! {
+            update = updates.recv() => match update {
+                Some((percent, message)) => output.send(&FromTrain::Progress { percent, message }, b"").await?,
+                None => break,
+            },
+            // The server says nothing more, but it may be gone.
+            _ = input.recv::<ToTrain>() => bail!("the server wants no result any more"),
+        }
     }
-    match work.await.context("the training thread failed")? {
-        Ok((artifacts, done)) => finish(&mut output, artifacts, done).await,
-        Err(reason) => Ok(output.send(&FromTrain::Failed { reason }, b"").await?),
+    match (&mut work).await.context("the training thread failed")? {
+        Ok((artifacts, done)) => finish(&mut output, artifacts, done).await?,
+        Err(reason) => output.send(&FromTrain::Failed { reason }, b"").await?,
     }
+    // What was sent is read before the line goes down.
+    let _ = tokio::time::timeout(FAREWELL, input.recv::<ToTrain>()).await;
+    Ok(())
 }
+
+/// How long a pod tries to reach the server.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the server gets to read what came of a run.
+const FAREWELL: Duration = Duration::from_secs(30);
 
 type Artifacts = Vec<(&'static str, Vec<u8>)>;
 
-async fn finish(output: &mut Sender<Stdout>, artifacts: Artifacts, done: FromTrain) -> Result<()> {
+async fn finish<W: AsyncWrite + Unpin>(output: &mut Sender<W>, artifacts: Artifacts, done: FromTrain) -> Result<()> {
     for (name, bytes) in artifacts {
         output.send(&FromTrain::Artifact { name: name.to_owned() }, &bytes).await?;
     }

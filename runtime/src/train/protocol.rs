@@ -21,7 +21,6 @@ pub enum ToTrain {
     Run {
         training: Box<Training>,
         now_micros: i64,
-        threads: usize,
     },
 }
 

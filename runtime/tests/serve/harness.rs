@@ -55,7 +55,10 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "a leaf");
-        params.subject_alt_names = vec![SanType::IpAddress("127.0.0.1".parse().unwrap())];
+        params.subject_alt_names = vec![
+            SanType::IpAddress("127.0.0.1".parse().unwrap()),
+            SanType::DnsName(Ia5String::try_from(falaj::dial::SERVER_NAME).unwrap()),
+        ];
         let uris = uris.iter().map(|uri| SanType::URI(Ia5String::try_from(*uri).unwrap()));
         params.subject_alt_names.extend(uris);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

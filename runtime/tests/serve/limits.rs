@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use falaj::pipe;
 use falaj::serve::protocol::{Format, FromServe, ToServe};
-use falaj::serve::{Args, Limits, serve};
+use falaj::serve::{Args, Ends, Limits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
@@ -34,7 +34,8 @@ async fn start(limits: Limits) -> (SocketAddr, pipe::Sender<UnixStream>, JoinHan
     }
     let [ours, clone, theirs] = [ours, clone, theirs].map(|stream| UnixStream::from_std(stream).unwrap());
     let serving = tokio::spawn(async move {
-        serve(&Args::default(), limits, theirs, listener, CancellationToken::new()).await.unwrap();
+        let ends = Ends::Child { channel: theirs, listener };
+        serve(&Args::default(), limits, ends, CancellationToken::new()).await.unwrap();
     });
     let mut sender = pipe::Sender::new(ours);
     sender.send(&artifact, &bytes).await.unwrap();

@@ -5,6 +5,7 @@ mod capture;
 mod harness;
 mod limits;
 mod onnx;
+mod pod;
 mod protocol;
 mod replay;
 mod routing;
