@@ -76,9 +76,10 @@ impl Dial {
         let connect = async {
             let stream = TcpStream::connect(&self.address).await?;
             stream.set_nodelay(true)?;
-            TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(SERVER_NAME)?, stream).await.map_err(
-                anyhow::Error::from,
-            )
+            TlsConnector::from(Arc::new(config))
+                .connect(ServerName::try_from(SERVER_NAME)?, stream)
+                .await
+                .map_err(anyhow::Error::from)
         };
         let stream = tokio::time::timeout(PATIENCE, connect).await.map_err(anyhow::Error::from).flatten();
         let stream = stream.with_context(|| format!("the server at {} cannot be reached", self.address))?;

@@ -202,7 +202,8 @@ impl Declared for Endpoint {
     }
 
     fn observe(model: &mut EndpointModel, status: &EndpointStatus) {
-        let places = [&status.url, &status.ca_file, &status.client_cert_file, &status.client_key_file, &status.client_secret];
+        let places =
+            [&status.url, &status.ca_file, &status.client_cert_file, &status.client_key_file, &status.client_secret];
         for (attribute, place) in places_of(model).into_iter().zip(places) {
             *attribute = Some(place).filter(|place| !place.is_empty()).cloned().into();
         }

@@ -45,11 +45,7 @@ pub struct Objects {
 impl Serving {
     #[must_use]
     pub fn labels(&self, site: &Site) -> BTreeMap<String, String> {
-        labelled(
-            site,
-            labels::COMPONENT_SERVING,
-            &[(ENDPOINT, &self.endpoint_uid), (ENDPOINT_NAME, &self.endpoint)],
-        )
+        labelled(site, labels::COMPONENT_SERVING, &[(ENDPOINT, &self.endpoint_uid), (ENDPOINT_NAME, &self.endpoint)])
     }
 
     /// What selects its pods.
@@ -141,7 +137,7 @@ impl Serving {
 mod tests {
     use super::Serving;
     use crate::settings::{HEALTH_PORT, SERVING_PORT as PORT};
-use crate::workload::{Resources, site};
+    use crate::workload::{Resources, site};
 
     #[test]
     fn an_endpoint_is_a_deployment_that_no_update_leaves_without_a_pod() {

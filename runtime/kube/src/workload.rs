@@ -51,10 +51,7 @@ impl Resources {
     #[must_use]
     pub fn new(cpu: &str, memory: &str) -> Self {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        Self {
-            requests: [pair("cpu", cpu), pair("memory", memory)].into(),
-            limits: [pair("memory", memory)].into(),
-        }
+        Self { requests: [pair("cpu", cpu), pair("memory", memory)].into(), limits: [pair("memory", memory)].into() }
     }
 
     /// With so many accelerators.

@@ -42,9 +42,8 @@ fn answer(state: &Weak<State>, path: &str) -> StatusCode {
     match path {
         "/livez" => StatusCode::OK,
         "/readyz" => {
-            let ready = state.upgrade().is_some_and(|state| {
-                !state.leaving.load(Relaxed) && state.listening.load(Relaxed)
-            });
+            let ready =
+                state.upgrade().is_some_and(|state| !state.leaving.load(Relaxed) && state.listening.load(Relaxed));
             if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
         }
         _ => StatusCode::NOT_FOUND,

@@ -223,11 +223,8 @@ async fn record(
     for declared in declared {
         let status = to_json(&EndpointStatus { failure: failure.clone(), ..status(&declared.name) })?;
         // What waits for pods goes on as what it was.
-        let state = if matches!(outcome, Outcome::Waits) && declared.state != State::Failed {
-            declared.state
-        } else {
-            state
-        };
+        let state =
+            if matches!(outcome, Outcome::Waits) && declared.state != State::Failed { declared.state } else { state };
         if declared.status == status && declared.state == state {
             continue;
         }

@@ -297,7 +297,8 @@ impl Endpoint<'_> {
         let renew_after = Timestamp::now() + (days * 12).hours();
         let annotations = [(RENEW_AFTER.to_owned(), renew_after.to_string())].into();
         let Leaf { certificate_pem, key_pem } = authority.client(principal, days)?;
-        let files = [(ca, authority.certificate_pem()), (certificate, certificate_pem.as_str()), (key, key_pem.as_str())];
+        let files =
+            [(ca, authority.certificate_pem()), (certificate, certificate_pem.as_str()), (key, key_pem.as_str())];
         kube.take(&workload::identity(site, name, labels, &annotations, &files)).await?;
         Ok(())
     }

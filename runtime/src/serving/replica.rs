@@ -201,9 +201,13 @@ mod tests {
         captures.keep("employed", "1.segment", &Bytes::from_static(b"sealed")).unwrap();
         captures.keep("employed", "1.segment", &Bytes::from_static(b"again")).unwrap();
         assert_eq!(std::fs::read(dir.path().join("u1/1.segment")).unwrap(), b"sealed");
-        for (endpoint, file) in
-            [("other", "2.segment"), ("employed", "../2.segment"), ("employed", "/etc/2.segment"), ("employed", ".2.segment"), ("employed", "2")]
-        {
+        for (endpoint, file) in [
+            ("other", "2.segment"),
+            ("employed", "../2.segment"),
+            ("employed", "/etc/2.segment"),
+            ("employed", ".2.segment"),
+            ("employed", "2"),
+        ] {
             assert!(captures.keep(endpoint, file, &Bytes::new()).is_err(), "{endpoint}/{file}");
         }
     }

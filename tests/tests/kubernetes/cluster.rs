@@ -49,7 +49,7 @@ variable "data" {}
 variable "key_file" {}
 "#;
 
-const KEY_FILE: &str = r#"{ uri = "file:///run/falaj/keys/root", region = "onprem:ae-du:dubai-1" }"#;
+pub(crate) const KEY_FILE: &str = r#"{ uri = "file:///run/falaj/keys/root", region = "onprem:ae-du:dubai-1" }"#;
 const CLUSTER: &str = "falaj_cluster.this";
 
 fn project(core: Core, node: &Node, name: &str, key: &str, more: &str) -> Project {
@@ -60,7 +60,7 @@ fn project(core: Core, node: &Node, name: &str, key: &str, more: &str) -> Projec
 }
 
 /// The namespace that a user made for a cluster, with its key.
-fn with_key(node: &Node, namespace: &str) {
+pub(crate) fn with_key(node: &Node, namespace: &str) {
     node.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}"));
     key(node, namespace);
 }

@@ -5,4 +5,5 @@ mod cluster;
 mod image;
 mod network;
 mod node;
+mod serving;
 mod simulated;

@@ -15,7 +15,7 @@ use falaj_tests::{Core, Project, built, kubernetes::Node, text};
 use serde_json::Value;
 
 use crate::{
-    cluster::{KEY_FILE, with_key},
+    cluster::{KEY_FILE as ROOT_KEY, with_key},
     image::image,
 };
 
@@ -27,13 +27,16 @@ fn project(core: Core, node: &'static Node) -> Project {
     let local = "kms_key = { uri = \"file://${var.key_file}\", region = \"onprem:ae-du:dubai-1\" }\n  local   = {}";
     assert!(text.contains(local), "the platform is declared otherwise");
     let kubernetes = format!(
-        "kms_key = {KEY_FILE}\n  kubernetes = {{ image = \"{}\", namespace = \"{SPACE}\", key_secret = \"root-key\" }}",
+        "kms_key = {ROOT_KEY}\n  kubernetes = {{ image = \"{}\", namespace = \"{SPACE}\", key_secret = \"root-key\" }}",
         image(node)
     );
-    let mut project = Project::new(core, &text.replace(local, &kubernetes).replace(
-        "capture      = { sampling_percent = 100 }",
-        "capture      = { sampling_percent = 100 }\n  replicas     = 2",
-    ));
+    let mut project = Project::new(
+        core,
+        &text.replace(local, &kubernetes).replace(
+            "capture      = { sampling_percent = 100 }",
+            "capture      = { sampling_percent = 100 }\n  replicas     = 2",
+        ),
+    );
     project.on(node);
     project
 }
@@ -117,9 +120,7 @@ fn a_job_trains_what_pods_serve_and_nothing_is_lost_when_they_are_replaced() {
     project.assert_plan_is_empty();
 
     // Every pod is replaced while requests go on.
-    let names = || -> Vec<Value> {
-        pods(node, "serving").iter().map(|pod| pod["metadata"]["name"].clone()).collect()
-    };
+    let names = || -> Vec<Value> { pods(node, "serving").iter().map(|pod| pod["metadata"]["name"].clone()).collect() };
     let uid = pods(node, "serving")[0]["metadata"]["labels"]["falaj.dev/endpoint-uid"].as_str().unwrap().to_owned();
     let selector = format!("falaj.dev/endpoint-uid={uid}");
     let before = names();
@@ -134,7 +135,9 @@ fn a_job_trains_what_pods_serve_and_nothing_is_lost_when_they_are_replaced() {
             (requests, errors)
         });
         let rollout = |arguments: &[&str]| {
-            node.kubectl(&[&["rollout"], arguments, &["deployment", "--selector", &selector, "--namespace", SPACE]].concat());
+            node.kubectl(
+                &[&["rollout"], arguments, &["deployment", "--selector", &selector, "--namespace", SPACE]].concat(),
+            );
         };
         rollout(&["restart"]);
         rollout(&["status", "--timeout=120s"]);
