@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the server is, and as whom it is dialled. All or nothing.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(id = "dial")]
 pub struct Args {
     /// Dials the server there, instead of being its child process.
     #[arg(long, value_name = "HOST:PORT", requires = "identity", requires = "pod")]

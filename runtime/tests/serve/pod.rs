@@ -134,9 +134,12 @@ impl Site {
     }
 
     async fn ready(&self) -> Option<u16> {
-        let url = format!("http://{}/readyz", self.health);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        client.get(url).send().await.ok().map(|answer| answer.status().as_u16())
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(self.health).await.ok()?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: pod\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
     }
 
     fn caller(&self) -> Caller {
