@@ -26,6 +26,7 @@ use k8s_openapi::api::{
     core::v1::{Secret, Service},
     policy::v1::PodDisruptionBudget,
 };
+use tokio::net::TcpStream;
 
 use super::{
     Outcome, bring,
@@ -54,6 +55,10 @@ const RENEW_AFTER: &str = "falaj.dev/renew-after";
 const REPEAT: Duration = Duration::from_secs(600);
 const REPEAT_SOON: Duration = Duration::from_secs(10);
 
+/// How often, and how far apart, an address is tried before others have their turn.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// An endpoint's objects, as this server applied them.
 #[derive(Default)]
 pub struct EndpointPods {
@@ -61,6 +66,8 @@ pub struct EndpointPods {
     /// Why no replica serves yet.
     pub waits_for: Option<String>,
     applied: Option<Applied>,
+    /// Whether its address was seen to answer, since replicas are there.
+    reached: bool,
     /// The kind of trouble that there is, and since when.
     troubled: Option<(Kind, Instant)>,
 }
@@ -195,9 +202,12 @@ impl Endpoint<'_> {
             }
         }
         if replicas.values().any(|replica| replica.alive() && replica.sent.is_some()) {
-            (home.waits_for, home.troubled) = (None, None);
-            return Ok(Outcome::Serves);
+            home.reached = home.reached || answers(&applied.address).await;
+            home.troubled = None;
+            home.waits_for = (!home.reached).then(|| format!("{} does not lead to its pods yet", applied.address));
+            return Ok(if home.reached { Outcome::Serves } else { Outcome::Waits });
         }
+        home.reached = false;
         self.explain(home, &serving).await
     }
 
@@ -330,6 +340,19 @@ impl Endpoint<'_> {
             ..EndpointStatus::default()
         }
     }
+}
+
+/// Whether a Service leads to a pod by now: a pod that is ready is known to the
+/// nodes a moment later.
+async fn answers(address: &str) -> bool {
+    for _ in 0..TRIES {
+        let connect = TcpStream::connect((address, SERVING_PORT));
+        if matches!(tokio::time::timeout(PAUSE, connect).await, Ok(Ok(_))) {
+            return true;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    false
 }
 
 /// Whether a Secret's certificate is of this authority and holds for long.

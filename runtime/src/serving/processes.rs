@@ -66,14 +66,13 @@ impl Serving {
         let live = self.live.lock().await;
         let mut waiting = "it is being taken into service".to_owned();
         for live in live.values().filter(|live| live.workspace == workspace_uid) {
-            if let Some(versions) = live.versions(endpoint) {
-                return Ok(versions);
-            }
             if let Home::Pods(pods) = &live.home
                 && pods.endpoint == endpoint
                 && let Some(cause) = &pods.waits_for
             {
                 waiting.clone_from(cause);
+            } else if let Some(versions) = live.versions(endpoint) {
+                return Ok(versions);
             }
         }
         Err(waiting)

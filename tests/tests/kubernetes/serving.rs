@@ -11,7 +11,7 @@ use falaj_api::{
     local::{CA_FILE, CERT_FILE, KEY_FILE},
     monitor::RunMonitor,
 };
-use falaj_tests::{Core, Project, built, kubernetes::Node, text};
+use falaj_tests::{Core, Project, built, kubernetes::Node};
 use serde_json::Value;
 
 use crate::{
@@ -68,7 +68,7 @@ fn replay(node: &Node, project: &Project, url: &str, rows: usize) -> (u64, u64) 
         .arg("--key")
         .arg(project.path("tls.key"));
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     (report["requests"].as_u64().unwrap(), report["errors"].as_u64().unwrap())
 }
