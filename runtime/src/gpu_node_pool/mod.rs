@@ -6,19 +6,25 @@ use falaj_api::{
 };
 use falaj_store::records;
 
-use crate::{control::Control, noun::Noun, scope::Scope};
+use crate::{control::Control, noun::Noun, placement::Placement, scope::Scope};
 
 /// Where the NVIDIA driver lists its devices.
 const DRIVER_DEVICES: &str = "/proc/driver/nvidia/gpus";
 
 impl Noun for GpuNodePool {
     async fn admit(
-        _: &Control,
+        control: &Control,
         _: &Scope,
         _: &str,
         spec: &GpuNodePoolSpec,
         _: Option<&records::Record>,
     ) -> Result<GpuNodePoolStatus, Problem> {
+        if matches!(control.host.placement, Placement::Pods(_)) {
+            return Err(Problem::invalid(
+                "/spec",
+                "this release makes no GPU node pools on Kubernetes; training and serving on CPU need no pool",
+            ));
+        }
         let present = devices();
         let wanted = &spec.accelerator;
         let matching: Vec<&Device> = present.iter().filter(|device| device.product.contains(&wanted.product)).collect();
