@@ -240,6 +240,7 @@ fn endpoint_spec() -> EndpointSpec {
         shadow: false,
     };
     EndpointSpec {
+        replicas: 1,
         variants: [("champion".to_owned(), variant)].into(),
         capture: Some(Capture { sampling_percent: 100.0 }),
         invokers: Default::default(),
