@@ -136,7 +136,6 @@ impl Serving {
 #[cfg(test)]
 mod tests {
     use super::Serving;
-    use crate::settings::{HEALTH_PORT, SERVING_PORT as PORT};
     use crate::workload::{Resources, site};
 
     #[test]
