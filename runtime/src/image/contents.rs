@@ -36,7 +36,7 @@ impl Contents<'_> {
     #[must_use]
     pub fn debian_purl(&self, name: &str, version: &str) -> String {
         let architecture = self.architecture.debian();
-        let version = version.replace('+', "%2B").replace(':', "%3A").replace('~', "~");
+        let version = version.replace('+', "%2B").replace(':', "%3A");
         let name = name.replace('+', "%2B");
         format!("pkg:deb/debian/{name}@{version}?arch={architecture}&distro={}", self.lock.suite)
     }

@@ -68,7 +68,7 @@ impl Binary {
             other => bail!("it is for the ELF machine {other}; there are images for x86-64 and aarch64"),
         };
         let needed = builder.dynamic_data().unwrap_or_default().iter().filter_map(|entry| match entry {
-            Dynamic::String { tag, val } if *tag == i64::from(elf::DT_NEEDED) => Some(val.to_string()),
+            Dynamic::String { tag, val } if *tag == elf::DT_NEEDED => Some(val.to_string()),
             _ => None,
         });
         let needed = needed.collect();

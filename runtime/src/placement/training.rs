@@ -38,7 +38,8 @@ pub struct Trainer {
 
 enum Home {
     Child(Box<Child>),
-    Pod(#[allow(dead_code, reason = "dropping it deletes the Job")] Abandon),
+    /// Dropping it deletes the Job.
+    Pod(Box<Abandon>),
 }
 
 impl Trainer {
@@ -114,7 +115,7 @@ async fn pod(control: &Control, pods: &Pods, operation: &Operation) -> Result<Tr
         tx.commit().await?;
     };
     pods.attest(&arrived.hello.pod, arrived.peer, &selector).await?;
-    Ok(Trainer { input: arrived.sender, output: arrived.receiver, home: Home::Pod(abandon) })
+    Ok(Trainer { input: arrived.sender, output: arrived.receiver, home: Home::Pod(Box::new(abandon)) })
 }
 
 /// Deletes the Job when it is no longer wanted.
